@@ -1,3 +1,62 @@
-"""zscan: parameter scans for light U(1)_X gauge bosons."""
+"""zscan: parameter scans for light U(1)_X gauge bosons, vectorised and differentiable.
+
+Names are loaded on first use, so that reading and plotting a map does not import jax.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from zscan import charges as charges
+    from zscan import kernels as kernels
+    from zscan.couplings import Couplings as Couplings
+    from zscan.couplings import couplings as couplings
+    from zscan.evaluation import evaluate as evaluate
+    from zscan.likelihood import Likelihood as Likelihood
+    from zscan.likelihood import log_likelihood as log_likelihood
+    from zscan.model import Model as Model
+    from zscan.model import list_models as list_models
+    from zscan.model import load_model as load_model
+    from zscan.precision import enable_x64 as enable_x64
+    from zscan.references import bibtex as bibtex
+    from zscan.results.load import open_scan as open_scan
+    from zscan.scans.runner import merge_scan as merge_scan
+    from zscan.scans.runner import run_scan as run_scan
+
+_PUBLIC = {
+    "Couplings": "zscan.couplings",
+    "Likelihood": "zscan.likelihood",
+    "Model": "zscan.model",
+    "bibtex": "zscan.references",
+    "couplings": "zscan.couplings",
+    "enable_x64": "zscan.precision",
+    "evaluate": "zscan.evaluation",
+    "list_models": "zscan.model",
+    "load_model": "zscan.model",
+    "log_likelihood": "zscan.likelihood",
+    "merge_scan": "zscan.scans.runner",
+    "open_scan": "zscan.results.load",
+    "run_scan": "zscan.scans.runner",
+}
+_MODULES = ("charges", "errors", "kernels")
+
+__all__ = [*sorted(_PUBLIC), *_MODULES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"zscan.{name}")
+    else:
+        raise AttributeError(f"module 'zscan' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,32 @@
+"""Cubic splines against scipy's not-a-knot spline."""
+
+import jax
+import numpy as np
+import pytest
+from scipy.interpolate import CubicSpline
+
+from zscan.kernels._spline import cubic_spline, evaluate
+
+KNOTS = np.array([0.0, 0.3, 1.0, 1.2, 2.5, 4.0])
+VALUES = np.stack([np.sin(KNOTS), np.exp(-KNOTS)], axis=1)
+
+
+def test_agrees_with_scipy_inside_and_is_nan_outside():
+    spline = cubic_spline(KNOTS, VALUES)
+    x = np.linspace(0.0, 4.0, 101)
+    np.testing.assert_allclose(evaluate(spline, x), CubicSpline(KNOTS, VALUES)(x), atol=1e-14)
+    assert np.isnan(evaluate(spline, np.array([-1e-9, 4.0 + 1e-9]))).all()
+
+
+def test_gradient_is_the_spline_derivative_and_zero_outside():
+    spline = cubic_spline(KNOTS, VALUES[:, 0])
+    derivative = CubicSpline(KNOTS, VALUES[:, 0]).derivative()
+    gradient = jax.vmap(jax.grad(lambda x: evaluate(spline, x)))
+    x = np.array([0.0, 0.7, 1.0, 3.9])
+    np.testing.assert_allclose(gradient(x), derivative(x), atol=1e-13)
+    np.testing.assert_array_equal(gradient(np.array([-1.0, 5.0])), 0.0)
+
+
+def test_refuses_knots_that_do_not_increase():
+    with pytest.raises(ValueError, match="increasing"):
+        cubic_spline(np.array([0.0, 1.0, 1.0, 2.0]), np.zeros(4))

@@ -1,0 +1,60 @@
+"""Observable sets: one TOML file per set, read into frozen measurements."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from zscan.errors import UnknownNameError, nearest
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured value of an observable.
+
+    `error_plus` and `error_minus` are one standard deviation upwards and downwards from `value`. `excluded_above` is
+    the limit drawn in figures, at confidence level `cl`. `status` is "published", or "provisional" for a number that
+    could not be checked against its publication or rests on a choice; `note` says which.
+    """
+
+    value: float
+    error_plus: float
+    error_minus: float
+    cl: str
+    references: tuple[str, ...]
+    status: str = "published"
+    excluded_above: float | None = None
+    note: str = ""
+
+    def to_table(self) -> dict[str, Any]:
+        """JSON-able table of all fields."""
+        return asdict(self) | {"references": list(self.references)}
+
+
+def observable_sets() -> tuple[str, ...]:
+    """Names of the observable sets that `observables =` of a card and `log_likelihood` accept.
+
+    >>> observable_sets()
+    ('paper',)
+    """
+    files = resources.files("zscan").joinpath("measurements").iterdir()
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in files if entry.name.endswith(".toml")))
+
+
+@cache
+def measurements(observables: str) -> dict[str, Measurement]:
+    """The measurements of an observable set by constraint name; raises `UnknownNameError` for an unknown set."""
+    if observables not in observable_sets():
+        raise UnknownNameError(f"unknown observable set {observables!r}: {nearest(observables, observable_sets())}")
+    file = resources.files("zscan").joinpath("measurements", f"{observables}.toml")
+    return {name: _measurement(table) for name, table in tomllib.loads(file.read_text(encoding="utf-8")).items()}
+
+
+def _measurement(table: dict[str, Any]) -> Measurement:
+    table = dict(table)
+    if "error" in table:
+        table["error_plus"] = table["error_minus"] = table.pop("error")
+    return Measurement(**table | {"references": tuple(table["references"])})

@@ -1,0 +1,52 @@
+"""Literature behind every number: BibTeX entries, and which of them a set of constraints rests on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+
+from zscan.errors import UnknownNameError, nearest
+
+PAPER = "Greljo:2021npi"
+
+
+def bibtex(keys: Iterable[str]) -> str:
+    """BibTeX entries of `keys`, in the order given; raises `UnknownNameError` for a key without an entry.
+
+    >>> bibtex(["Greljo:2021npi"]).startswith("@article{Greljo:2021npi,")
+    True
+    """
+    return "\n\n".join(_entry(key) for key in keys)
+
+
+def label(key: str) -> str:
+    """Short label of a reference: its arXiv id, else journal, volume and first page.
+
+    >>> label("Greljo:2021npi"), label("CCFR:1991lpl")
+    ('arXiv:2107.07518', 'Phys. Rev. Lett. 66, 3117')
+    """
+    fields = dict(re.findall(r'^\s*(\w+) = "(.*)",?$', _entry(key), flags=re.MULTILINE))
+    if "eprint" in fields:
+        return f"arXiv:{fields['eprint']}"
+    return f"{fields['journal']} {fields['volume']}, {fields['pages'].split('--')[0]}"
+
+
+def known_keys() -> tuple[str, ...]:
+    """All BibTeX keys."""
+    return tuple(_entries())
+
+
+def _entry(key: str) -> str:
+    entries = _entries()
+    if key not in entries:
+        raise UnknownNameError(f"no reference {key!r}: {nearest(key, entries)}")
+    return entries[key]
+
+
+@cache
+def _entries() -> dict[str, str]:
+    text = resources.files("zscan").joinpath("references.bib").read_text(encoding="utf-8")
+    entries = [entry.strip() for entry in re.split(r"^(?=@)", text, flags=re.MULTILINE) if entry.strip()]
+    return {re.match(r"@\w+\{([^,]+),", entry)[1]: entry for entry in entries}  # type: ignore[index]
