@@ -1,0 +1,138 @@
+"""The likelihood: terms against external values, sum, NaN, gradients, and its masses at the edges."""
+
+import jax
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from zscan.errors import ParameterError, UnknownNameError
+from zscan.likelihood import constraint_names, describe, expand_constraints, log_likelihood
+from zscan.measurements import measurements, observable_sets
+from zscan.model import Model, list_models
+from zscan.references import bibtex
+
+
+@pytest.fixture(scope="module")
+def f():
+    return log_likelihood("Lmu-Ltau")
+
+
+def test_zero_coupling(f):
+    assert f.chi2_zero["delta_a_mu"] == pytest.approx((251 / 59) ** 2, rel=1e-14)
+    assert f.chi2_zero["trident_ccfr"] == pytest.approx((0.18 / 0.28) ** 2, rel=1e-12)
+    assert f.chi2_zero["trident_nutev"] == pytest.approx((0.28 / 1.73) ** 2, rel=1e-12)
+    assert f.chi2_zero["borexino"] == 0
+    assert f(0.1, 0.0) == 0
+
+
+def test_band_of_delta_a_mu():
+    # g_V for 251e-11 at g_A = 0 by quadrature: arXiv:2107.07518 Eq. (36); kinetic mixing is absent in B - 3 L_mu
+    term = log_likelihood("B-3Lmu", ["delta_a_mu"])
+    for m_X, g_V in [(0.001, 4.5158e-4), (0.1, 9.4620e-4), (1.0, 5.40232e-3), (5.0, 2.58996e-2)]:
+        np.testing.assert_allclose(term.terms(m_X, g_V / 3)["delta_a_mu"], -term.chi2_zero["delta_a_mu"], atol=1e-6)
+        # the edges of the 2 sigma band lie at sqrt(133/251) and sqrt(369/251) of the central coupling
+        edges = np.sqrt(np.array([133.0, 369.0]) / 251.0) * g_V / 3
+        absolute = term.terms(m_X, edges)["delta_a_mu"] + term.chi2_zero["delta_a_mu"]
+        np.testing.assert_allclose(absolute, 4.0, rtol=1e-4)
+
+
+# Bounds on g_X of L_mu - L_tau at R = 1.3688, two muons above 9 GeV, unit charges without kinetic mixing: Monte Carlo
+# with the matrix element of arXiv:1902.06765, 0.6 %
+@pytest.mark.parametrize(
+    ("m_X", "bound"), [(1e-3, 7.72e-4), (0.01, 8.743e-4), (0.1, 1.1503e-3), (1.0, 2.737e-3), (10.0, 1.875e-2)]
+)
+def test_ccfr_bound(m_X, bound):
+    f = log_likelihood(Model("x", L=(0, 1, -1), E=(0, 1, -1), N=(0, 1, -1)), ["trident_ccfr"])
+    excess = lambda log_g: float(f.evaluate({"m_X": m_X, "g_X": np.exp(log_g)})["trident_ccfr"].observable) - 1.3688  # noqa: E731
+    np.testing.assert_allclose(np.exp(brentq(excess, np.log(bound / 2), np.log(bound * 2))), bound, rtol=6e-3)
+
+
+# Bounds on g_X at R = 1.166 (R = 1.08), independent Gauss-Legendre implementation, 0.5 % from rounding
+@pytest.mark.parametrize(
+    ("model", "m_X", "bound", "stronger"),
+    [
+        ("Lmu-Ltau", 0.01, 5.33e-4, 4.55e-4),
+        ("Lmu-Ltau", 0.1, 5.32e-3, 4.54e-3),
+        ("Lmu-Le", 0.02, 2.92e-5, 2.06e-5),
+        ("B-L", 0.001, 2.00e-6, 1.44e-6),
+        ("Lmutau-chiral", 0.1, 1.05e-4, 8.42e-5),
+        ("Lmutau-chiral-partner", 0.1, 8.80e-5, 6.64e-5),
+    ],
+)
+def test_borexino_bound(model, m_X, bound, stronger):
+    f = log_likelihood(model, ["borexino"])
+    for level, expected in ((1.166, bound), (1.08, stronger)):
+        excess = lambda g, level=level: float(f.evaluate({"m_X": m_X, "g_X": g})["borexino"].observable) - level
+        np.testing.assert_allclose(brentq(excess, expected / 2, expected * 2), expected, rtol=5e-3)
+
+
+def test_shifted_model_has_no_borexino_effect():
+    assert log_likelihood("Lmu-Le-shifted", ["borexino"]).terms(0.01, 1e-3)["borexino"] == 0
+
+
+def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
+    assert f.constraints == ("delta_a_mu", "trident_ccfr", "trident_nutev", "borexino")
+    assert f.summed == ("delta_a_mu", "trident_ccfr", "borexino")
+    terms = f.terms(0.1, 1e-3)
+    np.testing.assert_allclose(f(0.1, 1e-3), -0.5 * sum(terms[name] for name in f.summed), rtol=1e-15)
+    assert all(np.isnan(value) for value in f.terms(-1.0, 1e-3).values())
+    assert f(-1.0, 1e-3) == 0
+    assert log_likelihood("Lmu-Ltau", ["trident_nutev", "borexino"]).summed == ("trident_nutev", "borexino")
+
+
+def test_gradients_are_finite_at_edges_and_right_where_smooth(f):
+    gradient = jax.jit(jax.grad(f, argnums=(0, 1, 2)))
+    m_mu, m_tau = 0.1056583755, 1.77686
+    for m_X in (1.1e-5, 1e-3, m_mu, 2 * m_mu, 2 * m_tau, 1e3, 1e4, np.nextafter(1e-3, 0), np.nextafter(2 * m_mu, 1)):
+        for g_X, eps in ((0.0, 0.0), (1e-3, 0.0), (1.0, -1e-2)):
+            assert np.isfinite(gradient(m_X, g_X, eps)).all(), (m_X, g_X, eps)
+    assert np.isfinite(gradient(-1.0, 1e-3, 0.0)).all()
+    for point in ((0.02, 5e-4, 1e-5), (0.3, 2e-3, -1e-4), (30.0, 0.05, 1e-3)):
+        for index, value in enumerate(gradient(*point)):
+            step = 1e-5 * abs(point[index])
+            up, down = (f(*(x + s * step * (i == index) for i, x in enumerate(point))) for s in (1, -1))
+            np.testing.assert_allclose(value, (up - down) / (2 * step), rtol=1e-5)
+
+
+def test_every_benchmark_evaluates_on_a_grid():
+    m_X, g_X = np.geomspace(1e-3, 10, 5)[:, None], np.geomspace(1e-6, 1e-2, 4)[None, :]
+    for name in list_models():
+        f = log_likelihood(name)
+        assert np.isfinite(jax.jit(f)(m_X, g_X)).all()
+        assert {term.shape for term in f.terms(m_X, g_X).values()} == {(5, 4)}
+
+
+def test_charges_as_parameters(f):
+    terms = f.evaluate({"m_X": 0.1, "g_X": 1e-3, "charge.L.mu": np.array([1.0, 2.0]), "charge.E.mu": np.array([1.0, 2.0])})
+    unit, double = terms["delta_a_mu"].observable
+    mixing = 0.0043706  # r of the mu-tau loop
+    np.testing.assert_allclose(double / unit, ((2 - mixing) / (1 - mixing)) ** 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        f.evaluate({"m_X": 0.1, "g_X": 1e-3, "eps_over_g": 0.1})["borexino"].observable,
+        f.evaluate({"m_X": 0.1, "g_X": 1e-3, "eps": 1e-4})["borexino"].observable,
+        rtol=1e-14,
+    )
+
+
+def test_names_are_checked(f):
+    assert expand_constraints(["trident_*"]) == ("trident_ccfr", "trident_nutev")
+    with pytest.raises(UnknownNameError, match="did you mean 'borexino'"):
+        log_likelihood("Lmu-Ltau", ["borexno"])
+    with pytest.raises(UnknownNameError, match="observable set"):
+        log_likelihood("Lmu-Ltau", observables="future")
+    with pytest.raises(UnknownNameError, match="parameter"):
+        f.evaluate({"m_X": 1.0, "g_X": 1.0, "mass": 1.0})
+    with pytest.raises(ParameterError, match="g_X"):
+        f.evaluate({"m_X": 1.0})
+
+
+def test_every_number_has_its_reference():
+    for observables in observable_sets():
+        assert set(measurements(observables)) == set(constraint_names())
+        for name in constraint_names():
+            info = describe(name, observables)
+            assert bibtex(info.references)
+            assert info.status in ("published", "provisional")
+            if info.measurement.excluded_above is not None:
+                limit = info.measurement.value + 1.96 * info.measurement.error_plus
+                assert info.measurement.excluded_above == pytest.approx(limit, abs=1e-3)

@@ -1,0 +1,113 @@
+"""One point of parameter space: every observable and delta chi2, with its reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zscan.likelihood import describe, log_likelihood
+from zscan.model import Model, load_model
+from zscan.parameters import parameter_info
+from zscan.errors import ParameterError
+from zscan.references import label
+
+
+@dataclass(frozen=True)
+class Row:
+    """One constraint at one point; `excluded` is None where no limit is drawn or the constraint does not apply."""
+
+    constraint: str
+    observable_name: str
+    observable: float
+    measured: str
+    delta_chi2: float
+    excluded: bool | None
+    cl: str
+    status: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All constraints of a model at one point."""
+
+    model: str
+    m_X: float
+    g_X: float
+    eps: float
+    observables: str
+    log_likelihood: float
+    rows: tuple[Row, ...]
+
+    def to_table(self) -> dict[str, Any]:
+        """JSON-able table; NaN becomes None."""
+        table = asdict(self)
+        for row in table["rows"]:
+            row |= {key: None for key, value in row.items() if isinstance(value, float) and not math.isfinite(value)}
+        return table
+
+    def __str__(self) -> str:
+        header = ("constraint", "observable", "value", "measured", "delta_chi2", "excluded", "status", "reference")
+        cells = [
+            (
+                row.constraint,
+                row.observable_name,
+                f"{row.observable:.5g}",
+                row.measured,
+                f"{row.delta_chi2:.4g}",
+                {True: f"yes ({row.cl})", False: "no", None: "-"}[row.excluded],
+                row.status,
+                ", ".join(label(key) for key in row.references[:2]),
+            )
+            for row in self.rows
+        ]
+        widths = [max(len(line[i]) for line in [header, *cells]) for i in range(len(header))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [header, *cells]]
+        title = f"{self.model}: m_X = {self.m_X:g} GeV, g_X = {self.g_X:g}, eps = {self.eps:g} on top of the model's mixing"
+        footer = f"log-likelihood relative to zero coupling: {self.log_likelihood:.4g} (observables: {self.observables})"
+        return "\n".join([title, *(line.rstrip() for line in lines), footer])
+
+
+def evaluate(
+    model: Model | str,
+    m_X: float,
+    g_X: float,
+    eps: float = 0.0,
+    *,
+    constraints: Sequence[str] | None = None,
+    observables: str = "paper",
+) -> Evaluation:
+    """Every constraint of `model` at one point: predicted observable, measurement, delta chi2, references.
+
+    m_X in GeV; eps is added to the model's own mixing. Raises `ParameterError` for a value out of range and what
+    `log_likelihood` raises. `print` shows a table, `.to_table()` gives JSON-able data.
+
+    >>> print(evaluate("Lmu-Ltau", 0.1, 1e-3).rows[0].constraint)
+    delta_a_mu
+    """
+    for name, value in (("m_X", m_X), ("g_X", g_X), ("eps", eps)):
+        info = parameter_info(name)
+        if not info.minimum <= value <= info.maximum:
+            raise ParameterError(f"{name} = {value} is out of range; allowed: {info.minimum} to {info.maximum} [{info.units}]")
+    model = load_model(model)
+    likelihood = log_likelihood(model, constraints, observables)
+    terms = likelihood.evaluate({"m_X": m_X, "g_X": g_X, "eps": eps})
+    rows = []
+    for name, term in terms.items():
+        info = describe(name, observables)
+        measurement, observable = info.measurement, float(term.observable)
+        error = f"+{measurement.error_plus:g} -{measurement.error_minus:g}"
+        if measurement.error_plus == measurement.error_minus:
+            error = f"+- {measurement.error_plus:g}"
+        limit = measurement.excluded_above
+        excluded = None if limit is None or not bool(term.valid) else observable > limit
+        rows.append(
+            Row(
+                name, info.observable_name, observable, f"{measurement.value:g} {error}", float(term.delta_chi2), excluded,
+                info.cl, info.status, info.references,
+            )  # fmt: skip
+        )
+    total = float(likelihood(m_X, g_X, eps))
+    return Evaluation(model.name, m_X, g_X, eps, observables, total, tuple(rows))
