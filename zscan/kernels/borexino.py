@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -15,7 +16,7 @@ from zscan.precision import as_float64, in_float64
 E_NU = 0.862e-3  # GeV, the main 7Be line (the 0.384 MeV line moves R - 1 by 0.4 % and is left out)
 T_MIN = 0.19e-3  # GeV, lower edge of the Phase II fit range (arXiv:1707.09279)
 T_MAX = 2 * E_NU**2 / (M_E.value + 2 * E_NU)
-# Probabilities to arrive as nu_e, nu_mu, nu_tau: adiabatic MSW at 862 keV with NuFIT 5.0 (arXiv:2007.14792), three digits
+# Probabilities to arrive as nu_e, nu_mu, nu_tau: adiabatic MSW at 862 keV, NuFIT 5.0 (arXiv:2007.14792), three digits
 FLAVOUR_FRACTIONS = (0.525, 0.192, 0.283)
 
 _NODES = 16
