@@ -4,7 +4,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import jax  # noqa: E402
+import jax
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")

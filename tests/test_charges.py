@@ -14,9 +14,12 @@ TRIPLES = st.tuples(*[st.integers(-9, 9)] * 3)
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        (dict(Q=1, U=4, D=-2, L=-3, E=-6, N=0), (0, 0, 0, 0, 0, 0)),  # six times hypercharge
-        (dict(Q=1, U=1, D=1, L=(0, -9, 0), E=(0, -9, 0), N=(0, -9, 0)), (0, 0, 0, 0, 0, 0)),  # 3 (B - 3 L_mu)
-        (dict(Q=0, U=0, D=0, L=(0, 1, 0), E=(0, 1, 0), N=0), (0, 1, -3, 1, 0, 1)),  # L_mu alone
+        ({"Q": 1, "U": 4, "D": -2, "L": -3, "E": -6, "N": 0}, (0, 0, 0, 0, 0, 0)),  # six times hypercharge
+        (
+            {"Q": 1, "U": 1, "D": 1, "L": (0, -9, 0), "E": (0, -9, 0), "N": (0, -9, 0)},
+            (0, 0, 0, 0, 0, 0),
+        ),  # 3 (B - 3 L_mu)
+        ({"Q": 0, "U": 0, "D": 0, "L": (0, 1, 0), "E": (0, 1, 0), "N": 0}, (0, 1, -3, 1, 0, 1)),  # L_mu alone
     ],
 )
 def test_known_residuals(fields, expected):
@@ -40,7 +43,7 @@ def test_charges_are_exact():
     assert exact("-1/3") == Fraction(-1, 3)
     assert exact_triple("1/3") == (Fraction(1, 3),) * 3
     for wrong in (0.5, True, None):
-        with pytest.raises(ValueError, match="exact|integer"):
+        with pytest.raises(ValueError, match="integer"):
             exact(wrong)
     with pytest.raises(ValueError, match="three"):
         exact_triple((1, 2))

@@ -22,7 +22,7 @@ def charged(x):
 def test_shifted_model_decouples_the_electron():
     # arXiv:2107.07518 sec. 3.5: e 0, mu 2, tau 1, u -2/3, d +1/3, neutrinos unchanged
     x = couplings("Lmu-Le-shifted", 0.1, 1.0)
-    expected = dict(e=0, mu=2, tau=1, u=-2 / 3, c=-2 / 3, t=-2 / 3, d=1 / 3, s=1 / 3, b=1 / 3)
+    expected = {"e": 0, "mu": 2, "tau": 1} | dict.fromkeys("uct", -2 / 3) | dict.fromkeys("dsb", 1 / 3)
     for name, value in charged(x).items():
         np.testing.assert_allclose(value.V, expected[name], atol=1e-15)
         assert value.A == 0
@@ -33,8 +33,8 @@ def test_dark_photon_reads_g_X_as_eps():
     x = couplings("dark-photon", 0.1, 1e-3)
     y = couplings(Model("none"), 0.1, 0.0, 1e-3)
     assert jax.tree.map(float, x) == jax.tree.map(float, y)
-    assert x.e.V == pytest.approx(-e * 1e-3)
-    assert x.u.V == pytest.approx(2 / 3 * e * 1e-3)
+    assert pytest.approx(-e * 1e-3) == x.e.V
+    assert pytest.approx(2 / 3 * e * 1e-3) == x.u.V
     assert x.nu_e == 0
 
 
@@ -83,7 +83,7 @@ def test_charge_overrides_are_differentiable_and_checked():
     np.testing.assert_allclose(x.nu_mu, [0.0, 2.0])
     gradient = jax.grad(lambda q: couplings("Lmu-Ltau", 0.1, 0.5, charges={"charge.E.mu": q}).mu.A)(1.0)
     np.testing.assert_allclose(gradient, 0.25)
-    with pytest.raises(ParameterError, match="charge.L.mu"):
+    with pytest.raises(ParameterError, match=r"charge\.L\.mu"):
         couplings("Lmu-Ltau", 0.1, 1.0, charges={"charge.L.muon": 1.0})
     with pytest.raises(ParameterError, match="sum to zero"):
         couplings(Model("x", loop="leptons"), 0.1, 1.0, charges={"charge.L.mu": 1.0})

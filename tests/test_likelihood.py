@@ -62,7 +62,10 @@ def test_ccfr_bound(m_X, bound):
 def test_borexino_bound(model, m_X, bound, stronger):
     f = log_likelihood(model, ["borexino"])
     for level, expected in ((1.166, bound), (1.08, stronger)):
-        excess = lambda g, level=level: float(f.evaluate({"m_X": m_X, "g_X": g})["borexino"].observable) - level
+
+        def excess(g, level=level):
+            return float(f.evaluate({"m_X": m_X, "g_X": g})["borexino"].observable) - level
+
         np.testing.assert_allclose(brentq(excess, expected / 2, expected * 2), expected, rtol=5e-3)
 
 
@@ -103,7 +106,9 @@ def test_every_benchmark_evaluates_on_a_grid():
 
 
 def test_charges_as_parameters(f):
-    terms = f.evaluate({"m_X": 0.1, "g_X": 1e-3, "charge.L.mu": np.array([1.0, 2.0]), "charge.E.mu": np.array([1.0, 2.0])})
+    terms = f.evaluate(
+        {"m_X": 0.1, "g_X": 1e-3, "charge.L.mu": np.array([1.0, 2.0]), "charge.E.mu": np.array([1.0, 2.0])}
+    )
     unit, double = terms["delta_a_mu"].observable
     mixing = 0.0043706  # r of the mu-tau loop
     np.testing.assert_allclose(double / unit, ((2 - mixing) / (1 - mixing)) ** 2, rtol=1e-6)

@@ -44,7 +44,7 @@ _PUBLIC = {
 }
 _MODULES = ("charges", "errors", "kernels")
 
-__all__ = [*sorted(_PUBLIC), *_MODULES, "__version__"]  # noqa: PLE0604
+__all__ = [*sorted(_PUBLIC), *_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

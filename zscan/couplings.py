@@ -75,16 +75,16 @@ def couplings(
     (-0.003, 0.000333333333, 0.0)
     """
     model = load_model(model)
-    values = {name: float(model.charge(*name.split(".")[1:])) for name in CHARGE_NAMES}
     for name in charges or {}:
-        if name not in values:
+        if name not in CHARGE_NAMES:
             raise ParameterError(f"charge {name!r} is not known; allowed: {nearest(name, CHARGE_NAMES)}")
         if model.loop == "leptons" and name.split(".")[1] in "LE":
             raise ParameterError(f"{name}: the model's loop 'leptons' needs lepton charges that sum to zero")
     overridden = dict(charges or {})
     arrays = as_float64(m_X, g_X, 0.0 if eps is None else eps, 0.0 if q2 is None else q2, *overridden.values())
     m_X, g_X, eps, q2_array = arrays[:4]
-    q = {**values, **dict(zip(overridden, arrays[4:], strict=True))}
+    q: dict[str, Array | float] = {name: float(model.charge(*name.split(".")[1:])) for name in CHARGE_NAMES}
+    q |= zip(overridden, arrays[4:], strict=True)
 
     mixing = eps + model.eps + model.mixing_ratio * g_X
     if model.loop != "none":
@@ -94,11 +94,15 @@ def couplings(
         q_L, q_R = q[f"charge.{left}"], q[f"charge.{right}"]
         return FermionCoupling(g_X * ((q_L + q_R) / 2) + mixing * (E_CHARGE.value * electric), g_X * ((q_R - q_L) / 2))
 
-    leptons = {name: fermion(f"L.{name}", f"E.{name}", -1.0) for name in GENERATIONS["L"]}
-    ups = {name: fermion(f"Q.{i}", f"U.{name}", 2 / 3) for i, name in enumerate(GENERATIONS["U"], 1)}
-    downs = {name: fermion(f"Q.{i}", f"D.{name}", -1 / 3) for i, name in enumerate(GENERATIONS["D"], 1)}
-    neutrinos = {f"nu_{name}": g_X * q[f"charge.L.{name}"] for name in GENERATIONS["L"]}
-    return Couplings(**leptons, **ups, **downs, **neutrinos)
+    def generations(doublet: str, singlet: str, electric: float) -> list[FermionCoupling]:
+        pairs = zip(GENERATIONS[doublet], GENERATIONS[singlet], strict=True)
+        return [fermion(f"{doublet}.{left}", f"{singlet}.{right}", electric) for left, right in pairs]
+
+    e, mu, tau = generations("L", "E", -1.0)
+    u, c, t = generations("Q", "U", 2 / 3)
+    d, s, b = generations("Q", "D", -1 / 3)
+    neutrinos = (g_X * q[f"charge.L.{name}"] for name in GENERATIONS["L"])
+    return Couplings(e, mu, tau, u, d, s, c, b, t, *neutrinos)
 
 
 def _loop(model: Model, q2: Array) -> Array:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zscan.errors import ParameterError
 from zscan.likelihood import describe, log_likelihood
 from zscan.model import Model, load_model
 from zscan.parameters import parameter_info
-from zscan.errors import ParameterError
 from zscan.references import label
 
 
@@ -64,9 +64,15 @@ class Evaluation:
             for row in self.rows
         ]
         widths = [max(len(line[i]) for line in [header, *cells]) for i in range(len(header))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [header, *cells]]
-        title = f"{self.model}: m_X = {self.m_X:g} GeV, g_X = {self.g_X:g}, eps = {self.eps:g} on top of the model's mixing"
-        footer = f"log-likelihood relative to zero coupling: {self.log_likelihood:.4g} (observables: {self.observables})"
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [header, *cells]
+        ]
+        title = (
+            f"{self.model}: m_X = {self.m_X:g} GeV, g_X = {self.g_X:g}, eps = {self.eps:g} on top of the model's mixing"
+        )
+        footer = (
+            f"log-likelihood relative to zero coupling: {self.log_likelihood:.4g} (observables: {self.observables})"
+        )
         return "\n".join([title, *(line.rstrip() for line in lines), footer])
 
 
@@ -90,24 +96,29 @@ def evaluate(
     for name, value in (("m_X", m_X), ("g_X", g_X), ("eps", eps)):
         info = parameter_info(name)
         if not info.minimum <= value <= info.maximum:
-            raise ParameterError(f"{name} = {value} is out of range; allowed: {info.minimum} to {info.maximum} [{info.units}]")
+            raise ParameterError(
+                f"{name} = {value} is out of range; allowed: {info.minimum} to {info.maximum} [{info.units}]"
+            )
     model = load_model(model)
     likelihood = log_likelihood(model, constraints, observables)
     terms = likelihood.evaluate({"m_X": m_X, "g_X": g_X, "eps": eps})
     rows = []
     for name, term in terms.items():
-        info = describe(name, observables)
-        measurement, observable = info.measurement, float(term.observable)
-        error = f"+{measurement.error_plus:g} -{measurement.error_minus:g}"
-        if measurement.error_plus == measurement.error_minus:
-            error = f"+- {measurement.error_plus:g}"
-        limit = measurement.excluded_above
-        excluded = None if limit is None or not bool(term.valid) else observable > limit
+        described = describe(name, observables)
+        measured, observable = described.measurement, float(term.observable)
+        limit = measured.excluded_above
         rows.append(
             Row(
-                name, info.observable_name, observable, f"{measurement.value:g} {error}", float(term.delta_chi2), excluded,
-                info.cl, info.status, info.references,
-            )  # fmt: skip
+                constraint=name,
+                observable_name=described.observable_name,
+                observable=observable,
+                measured=str(measured),
+                delta_chi2=float(term.delta_chi2),
+                excluded=None if limit is None or not bool(term.valid) else observable > limit,
+                cl=described.cl,
+                status=described.status,
+                references=described.references,
+            )
         )
     total = float(likelihood(m_X, g_X, eps))
     return Evaluation(model.name, m_X, g_X, eps, observables, total, tuple(rows))

@@ -94,7 +94,12 @@ _CONSTRAINTS = {
             "trident_ccfr", "neutrino trident, CCFR", "sigma / sigma_SM (nu_mu trident)", "1", _trident, _TRIDENT_THEORY
         ),
         Constraint(
-            "trident_nutev", "neutrino trident, NuTeV", "sigma / sigma_SM (nu_mu trident)", "1", _trident, _TRIDENT_THEORY
+            "trident_nutev",
+            "neutrino trident, NuTeV",
+            "sigma / sigma_SM (nu_mu trident)",
+            "1",
+            _trident,
+            _TRIDENT_THEORY,
         ),
         Constraint(
             "borexino",

@@ -57,5 +57,3 @@ def as_float64(*values: ArrayLike) -> tuple[Array, ...]:
         array if array.ndim in (0, rank) else array.reshape((1,) * (rank - array.ndim) + array.shape)
         for array in arrays
     )
-
-

@@ -64,7 +64,7 @@ def test_published_modulus(m_X, inverse):
 
 def test_gradient_is_finite_everywhere_and_right_where_smooth():
     part = lambda q2: loop_eps_over_g(q2).real  # noqa: E731
-    thresholds = np.array([4 * M_MU.value**2, 4 * M_TAU.value**2, M_MU.value**2, -M_MU.value**2, 0.0])
+    thresholds = np.array([4 * M_MU.value**2, 4 * M_TAU.value**2, M_MU.value**2, -(M_MU.value**2), 0.0])
     around = np.concatenate([thresholds, np.nextafter(thresholds, -1), np.nextafter(thresholds, 100)])
     for function in (part, lambda q2: loop_eps_over_g(q2).imag):
         assert np.isfinite(jax.vmap(jax.grad(function))(around)).all()

@@ -29,6 +29,11 @@ class Measurement:
     excluded_above: float | None = None
     note: str = ""
 
+    def __str__(self) -> str:
+        if self.error_plus == self.error_minus:
+            return f"{self.value:g} +- {self.error_plus:g}"
+        return f"{self.value:g} +{self.error_plus:g} -{self.error_minus:g}"
+
     def to_table(self) -> dict[str, Any]:
         """JSON-able table of all fields."""
         return asdict(self) | {"references": list(self.references)}

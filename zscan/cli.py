@@ -1,0 +1,165 @@
+"""Command line: each verb is one call of a public function. Exit codes: 0 done, 2 bad input, 3 incomplete, 4 corrupt,
+130 interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+
+import zscan
+from zscan.errors import ZscanError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: sys.argv) and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            command: Callable[[argparse.Namespace], None] = arguments.command
+            command(arguments)
+    except ZscanError as error:
+        print(f"zscan: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("zscan: interrupted; finished tiles are kept, continue with --resume", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    return 0
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print(f"zscan: warning: {message}", file=sys.stderr)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from zscan.scans import runner
+
+    if arguments.dry_run:
+        for key, value in runner.plan(arguments.card, overrides=arguments.set).items():
+            print(f"{key:16} {value}")
+        return
+    path = runner.run_scan(
+        arguments.card, arguments.output, resume=arguments.resume, force=arguments.force, executor=arguments.executor,
+        overrides=arguments.set, shard=arguments.shard, progress=None if sys.stderr.isatty() else False,
+    )  # fmt: skip
+    print(path)
+
+
+def _figure(arguments: argparse.Namespace) -> None:
+    from zscan.figure import make_figure
+    from zscan.results.figures import FIGURES
+
+    for number in FIGURES if arguments.number == "all" else [arguments.number]:
+        for path in make_figure(number, arguments.output, points=arguments.points, force=arguments.force):
+            print(path)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    result = zscan.evaluate(
+        arguments.model, arguments.m_X, arguments.g_X, arguments.eps, observables=arguments.observables,
+        constraints=arguments.constraints,
+    )  # fmt: skip
+    print(json.dumps(result.to_table(), indent=2) if arguments.json else result)
+
+
+def _models(arguments: argparse.Namespace) -> None:
+    for name in [arguments.name] if arguments.name else zscan.list_models():
+        model = zscan.load_model(name)
+        print(f"{model.name:22} {model.description}" if not arguments.name else model)
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    from zscan.results.schema import info
+
+    print(json.dumps(info(arguments.map), indent=2))
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    from zscan.results.schema import verify
+
+    verify(arguments.map)
+    print(f"{arguments.map}: all digests agree")
+
+
+def _merge(arguments: argparse.Namespace) -> None:
+    print(zscan.merge_scan(arguments.map, partial=arguments.partial))
+
+
+def _cite(arguments: argparse.Namespace) -> None:
+    from zscan.results.schema import info
+
+    print(zscan.bibtex(info(arguments.map)["bibtex_keys"]))
+
+
+def _shard(text: str) -> tuple[int, int]:
+    try:
+        index, count = (int(part) for part in text.split("/"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form i/n with whole numbers, such as 1/8") from None
+    if not 1 <= index <= count:
+        raise argparse.ArgumentTypeError(f"{text!r}: i runs from 1 to n")
+    return index, count
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zscan", description="Parameter scans for light U(1)_X gauge bosons (arXiv:2107.07518)."
+    )
+    parser.add_argument("--version", action="version", version=f"zscan {zscan.__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, command: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        return sub
+
+    run = verb("run", _run, "scan a grid: a card (TOML) in, one HDF5 map out")
+    run.add_argument("card", help="path of a card, or the name of a shipped one such as fig2")
+    run.add_argument("-o", "--output", metavar="OUT.h5", help="map to write (default results/NAME.h5)")
+    exclusive = run.add_mutually_exclusive_group()
+    exclusive.add_argument("--resume", action="store_true", help="continue an interrupted scan")
+    exclusive.add_argument("--force", action="store_true", help="replace an existing map and its tiles")
+    run.add_argument("--dry-run", action="store_true", help="print points, tiles, bytes, time; write nothing")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. axis.m_X.num=800"
+    )
+    run.add_argument("--executor", default="inline", help="inline (the only one so far)")
+    run.add_argument("--shard", type=_shard, metavar="i/n", help="compute every n-th tile only; join with zscan merge")
+
+    figure = verb("figure", _figure, "scan and draw a figure of the paper: map and PNG")
+    figure.add_argument("number", help="number of the figure, or all")
+    figure.add_argument("-o", "--output", default="results", metavar="DIR", help="folder (default results)")
+    figure.add_argument("--points", type=int, metavar="K", help="points per axis (default: those of the card)")
+    figure.add_argument("--force", action="store_true", help="replace an existing map of another card")
+
+    evaluate = verb("evaluate", _evaluate, "one point: every observable and delta chi2 with its reference")
+    evaluate.add_argument("model", help="benchmark name or path of a model file")
+    evaluate.add_argument("--m_X", type=float, required=True, metavar="GEV")
+    evaluate.add_argument("--g_X", type=float, required=True)
+    evaluate.add_argument("--eps", type=float, default=0.0, help="kinetic mixing on top of the model's own")
+    evaluate.add_argument("--observables", default="paper", metavar="SET")
+    evaluate.add_argument("--constraints", nargs="+", metavar="NAME", help="default: all")
+    evaluate.add_argument("--json", action="store_true")
+
+    models = verb("models", _models, "list the benchmark models, or show one model")
+    models.add_argument("name", nargs="?", help="benchmark name or path of a model file")
+
+    for name, command, text in (
+        ("info", _info, "print what a map says of itself"),
+        ("verify", _verify, "check every digest of a map"),
+        ("cite", _cite, "BibTeX of everything a map rests on"),
+    ):
+        verb(name, command, text).add_argument("map", metavar="MAP.h5")
+    merge = verb("merge", _merge, "join the tiles of a scan into its map")
+    merge.add_argument("map", metavar="OUT.h5")
+    merge.add_argument("--partial", action="store_true", help="missing tiles become NaN with status 0")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
