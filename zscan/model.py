@@ -109,6 +109,16 @@ class Model:
         sums = _charges.anomalies(*(getattr(self, species) for species in SPECIES))
         return dict(zip(_charges.ANOMALY_NAMES, sums, strict=True))
 
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.description}".rstrip(": "), f"reference: {self.reference or 'none'}"]
+        for species in SPECIES:
+            pairs = zip(GENERATIONS[species], self.triple(species), strict=True)
+            lines.append(f"  {species}  " + "  ".join(f"{name}: {charge}" for name, charge in pairs))
+        lines.append(f"  mixing: eps = {self.eps:g}, eps_over_g = {self.mixing_ratio:g}, loop = {self.loop}")
+        failing = [f"{name} = {value}" for name, value in self.anomalies().items() if value != 0]
+        lines.append("  anomalous: " + ", ".join(failing) if failing else "  anomaly-free")
+        return "\n".join(lines)
+
     @property
     def mixing_ratio(self) -> float:
         """The number eps_over_g."""

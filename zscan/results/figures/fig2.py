@@ -11,7 +11,7 @@ SPEC = FigureSpec(
         Excluded("trident_ccfr", r"CCFR, $\nu$ trident"),
         Excluded("trident_nutev", r"NuTeV, $\nu$ trident"),
         Excluded("borexino", r"Borexino, $^7$Be"),
-        Band("delta_a_mu", r"$(g-2)_\mu$, $2\sigma$"),
+        Band("delta_a_mu", r"$(g-2)_\mu$"),
     ),
     caption=(
         "L_mu - L_tau with the kinetic mixing of the mu-tau loop, none at high scales. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ class Band:
     """
 
     constraint: str
-    label: str
+    name: str
     n_sigma: float = 2.0
 
     def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
@@ -37,13 +38,13 @@ class Band:
         edges = [upper] if lower <= 0 else [lower, upper]
         solid: dict[str, Any] = {"colors": "black", "linewidths": 1.3, "linestyles": "solid"}
         axes.contour(m_X, g_X, observable, levels=edges, **solid).set_gid(f"{self.constraint}/edges")
-        line = matplotlib.lines.Line2D([], [], color="black", lw=1.3, label=self.label)
+        line = matplotlib.lines.Line2D([], [], color="black", lw=1.3, label=f"{self.name}, ${self.n_sigma:g}\\sigma$")
         if lower <= 0:
-            line.set_label(f"{self.label}, upper limit")
+            line.set_label(f"{line.get_label()} upper limit")
             return [line]
         dashed: dict[str, Any] = {"colors": "black", "linewidths": 1.0, "linestyles": "dashed"}
         axes.contour(m_X, g_X, observable, levels=[measured["value"]], **dashed).set_gid(f"{self.constraint}/centre")
-        return [line, matplotlib.lines.Line2D([], [], color="black", lw=1.0, ls="--", label=f"{self.label}, centre")]
+        return [line, matplotlib.lines.Line2D([], [], color="black", lw=1.0, ls="--", label=f"{self.name}, centre")]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ def plane(data: xr.Dataset, constraint: str) -> tuple[np.ndarray, np.ndarray, np
 
 
 def measurement(data: xr.Dataset, constraint: str) -> dict[str, Any]:
-    """The measurement of a constraint as the map records it."""
-    table: dict[str, Any] = json.loads(data.attrs["spec"])["likelihood"]["measurements"][constraint]
-    return table
+    """The measurement of a constraint as the map records it (numbers are exact hexadecimal floats there)."""
+    table = json.loads(data.attrs["spec"])["likelihood"]["measurements"][constraint]
+    return {key: _number(value) for key, value in table.items()}
+
+
+def _number(value: Any) -> Any:
+    is_number = isinstance(value, str) and re.fullmatch(r"-?0x[01]\.[0-9a-f]+p[+-]\d+", value)
+    return float.fromhex(value) if is_number else value

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from zscan.results.figures import style
 from zscan.results.figures.layers import Layer, measurement
 
-_CAPTION_COLUMNS = 112
+_CAPTION_COLUMNS = 106
 _LINE_HEIGHT = 0.125  # inches per caption line
 
 
@@ -39,7 +39,7 @@ def draw(spec: FigureSpec, data: xr.Dataset) -> Figure:
     with matplotlib.rc_context(style.RC):
         height = style.HEIGHT + bottom
         figure = Figure(figsize=(style.WIDTH, height))
-        axes = figure.add_axes((0.125, (bottom + 0.52) / height, 0.845, (style.HEIGHT - 0.85) / height))
+        axes = figure.add_axes((0.125, (bottom + 0.42) / height, 0.845, (style.HEIGHT - 0.75) / height))
         axes.set(xscale="log", yscale="log", xlabel=r"$m_X$ [GeV]", ylabel=spec.ylabel, title=spec.title)
         entries = [entry for layer in spec.layers for entry in layer.draw(axes, data)]
         axes.set_xlim(*data["m_X"].values[[0, -1]])
@@ -59,11 +59,11 @@ def caption_text(spec: FigureSpec, data: xr.Dataset) -> str:
             provisional.append(layer.constraint)
     paragraphs = [
         spec.caption,
-        f"Layers: {'; '.join(layers)}. Observable set: {json.loads(data.attrs['spec'])['observables']}.",
+        f"Layers: {'; '.join(layers)}. Observable set: {data.attrs['observables']}.",
     ]
     if provisional:
         paragraphs.append(f"Provisional inputs: {', '.join(provisional)} (see README).")
-    version, scan = data.attrs["zscan_version"], data.attrs["spec_hash"][:12]
+    version, scan = _version(data), data.attrs["spec_hash"][:12]
     paragraphs.append(f"zscan {version}, scan {scan}; command: zscan figure {spec.number}")
     return "\n".join(textwrap.fill(text, _CAPTION_COLUMNS) for text in paragraphs)
 
@@ -73,7 +73,7 @@ def save(spec: FigureSpec, data: xr.Dataset, path: str | Path) -> Path:
     path = Path(path)
     metadata = {
         "Title": f"Fig {spec.number} of arXiv:2107.07518",
-        "Software": f"zscan {data.attrs['zscan_version']}",
+        "Software": f"zscan {_version(data)}",
         "Description": caption_text(spec, data),
         "spec_hash": str(data.attrs["spec_hash"]),
         "command": f"zscan figure {spec.number}",
@@ -82,3 +82,7 @@ def save(spec: FigureSpec, data: xr.Dataset, path: str | Path) -> Path:
     draw(spec, data).savefig(temporary, dpi=200, metadata=metadata, format="png")
     temporary.replace(path)
     return path
+
+
+def _version(data: xr.Dataset) -> str:
+    return str(json.loads(data.attrs["versions"])["zscan"])

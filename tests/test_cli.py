@@ -1,0 +1,88 @@
+"""The command line: verbs, tables, exit codes."""
+
+import json
+
+import pytest
+
+import zscan
+from zscan.cli import main
+
+POINT = ["evaluate", "Lmu-Ltau", "--m_X", "0.1", "--g_X", "1e-3"]
+SMALL = ["--set", "axis.m_X.num=4", "--set", "axis.g_X.num=3"]
+
+
+def test_evaluate_prints_a_table(capsys):
+    assert main(POINT) == 0
+    out = capsys.readouterr().out
+    for text in ("delta_a_mu", "trident_ccfr", "1.2558", "arXiv:2104.03281", "provisional", "0.82 +- 0.28"):
+        assert text in out
+
+
+def test_evaluate_json_agrees_with_the_python_function(capsys):
+    assert main([*POINT, "--json", "--eps", "1e-4"]) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert table == json.loads(json.dumps(zscan.evaluate("Lmu-Ltau", 0.1, 1e-3, 1e-4).to_table()))
+    assert table["rows"][1]["excluded"] is False
+
+
+def test_models_and_citations(capsys, tmp_path):
+    assert main(["models"]) == 0
+    assert "B-3Lmu" in capsys.readouterr().out
+    assert main(["models", "B-3Lmu"]) == 0
+    assert "anomaly-free" in capsys.readouterr().out
+    path = str(tmp_path / "x.h5")
+    assert main(["run", "fig2", "-o", path, *SMALL]) == 0
+    assert main(["cite", path]) == 0
+    assert "@article{CCFR:1991lpl" in capsys.readouterr().out
+
+
+def test_run_info_verify_resume(capsys, tmp_path):
+    path = str(tmp_path / "x.h5")
+    assert main(["run", "fig2", "-o", path, "--dry-run", *SMALL]) == 0
+    assert "12" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    assert main(["run", "fig2", "-o", path, *SMALL]) == 0
+    assert main(["verify", path]) == 0
+    assert main(["info", path]) == 0
+    assert '"zscan-map 1"' in capsys.readouterr().out
+    assert main(["run", "fig2", "-o", path, *SMALL]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert main(["run", "fig2", "-o", path, *SMALL, "--resume"]) == 0
+    assert main(["run", "fig2", "-o", path, "--set", "axis.m_X.num=5", "--set", "axis.g_X.num=3", "--resume"]) == 2
+    assert "axis.m_X" in capsys.readouterr().err
+
+
+def test_shards_and_merge(capsys, tmp_path):
+    whole, parts = str(tmp_path / "whole.h5"), str(tmp_path / "parts.h5")
+    tiles = ["--set", "output.tile_points=3", *SMALL]
+    assert main(["run", "fig2", "-o", whole, *tiles]) == 0
+    assert main(["run", "fig2", "-o", parts, *tiles, "--shard", "2/2"]) == 0
+    assert main(["merge", parts]) == 3
+    assert main(["run", "fig2", "-o", parts, *tiles, "--shard", "1/2"]) == 0
+    assert main(["merge", parts]) == 0
+    with zscan.open_scan(whole) as one, zscan.open_scan(parts) as other:
+        assert one.equals(other)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["evaluate", "Lmu-Ltao", "--m_X", "1", "--g_X", "1"], 2, "did you mean 'Lmu-Ltau'"),
+        (["evaluate", "Lmu-Ltau", "--m_X", "-1", "--g_X", "1"], 2, "m_X = -1.0 is out of range"),
+        (["evaluate", "Lmu-Ltau", "--m_X", "nan", "--g_X", "1"], 2, "m_X = nan"),
+        (["figure", "7"], 2, "unknown figure '7'"),
+        (["info", "missing.h5"], 2, "missing.h5"),
+        (["run", "missing.toml"], 2, "missing.toml"),
+    ],
+)
+def test_bad_input_exits_with_2(capsys, arguments, code, message):
+    assert main(arguments) == code
+    assert message in capsys.readouterr().err
+
+
+def test_usage_errors_exit_with_2(capsys):
+    for arguments in ([], ["run"], ["run", "fig2", "--shard", "3/2"], ["run", "fig2", "--resume", "--force"]):
+        with pytest.raises(SystemExit) as error:
+            main(arguments)
+        assert error.value.code == 2
+    assert "i runs from 1 to n" in capsys.readouterr().err
