@@ -60,8 +60,8 @@ def test_where_the_band_survives(data):
     (low,) = crossings(m_X[: borexino.size], np.log(borexino / centre[: borexino.size]), 0.0)
     (high,) = crossings(m_X, np.log(ccfr / centre), 0.0)
     np.testing.assert_allclose([low, high], [9e-3, 0.18], rtol=0.05)
-    # CCFR excludes the whole band above 0.41 GeV; it meets its lower edge at 0.386 GeV (without kinetic mixing, from the
-    # 1-D loop integral and the trident cross section), 1 %
+    # CCFR excludes the whole band above 0.41 GeV; it meets its lower edge at 0.386 GeV (without kinetic mixing, from
+    # the 1-D loop integral and the trident cross section), 1 %
     band = np.array([edge(data, "delta_a_mu", 133e-11, m)[1] for m in m_X])
     assert (band > ccfr)[m_X > 0.41].all()
     (excluded_from,) = crossings(m_X, np.log(ccfr / band), 0.0)

@@ -1,0 +1,1 @@
+"""Maps: the file format, verification, loading and figures; nothing here needs jax."""

@@ -1,0 +1,124 @@
+"""Files that appear whole or not at all: temporary name, fsync, rename, fsync of the folder."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import itertools
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zscan.errors import ResultExistsError, StorageError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_COUNTER = itertools.count()
+_TEMPORARY = re.compile(r"\..+\.(\d+)-\d+@(.+)\.tmp")
+_FOREIGN_AGE = 86400.0  # s after which the temporary file of another host is taken for stale
+
+
+def temporary_path(path: Path) -> Path:
+    """A hidden name beside `path` that no other process or thread uses; it tells whose it is."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{next(_COUNTER)}@{socket.gethostname()}.tmp")
+
+
+@contextmanager
+def storage(path: Path, needed: int) -> Iterator[None]:
+    """Turn an `OSError` while writing `path` into a `StorageError` that names the file and the bytes needed."""
+    try:
+        yield
+    except OSError as error:
+        # h5py puts the number of the system error into its message only.
+        found = re.search(r"errno = (\d+)", str(error))
+        number = error.errno or (int(found[1]) if found else 0)
+        if number in _FULL:
+            raise StorageError(
+                f"{path}: no space left on the disk; {needed} bytes are needed (a scan continues with --resume)"
+            ) from error
+        reason = os.strerror(number) if number else str(error)
+        raise StorageError(f"{path}: cannot be written: {reason} ({needed} bytes)") from error
+
+
+@contextmanager
+def new_file(path: Path, needed: int, *, replace: bool = True) -> Iterator[Path]:
+    """Yield a temporary path to fill; on success it is synced and becomes `path`, on any error it is removed.
+
+    With `replace` False an existing `path` is kept and `ResultExistsError` is raised. Raises `StorageError`.
+    """
+    temporary = temporary_path(path)
+    try:
+        yield temporary
+        if not replace and path.exists():
+            raise ResultExistsError(f"{path} exists; only --force replaces it")
+        with storage(path, needed):
+            sync_file(temporary)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_file(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    """Write `parts` one after the other to `path`, replacing what is there. Raises `StorageError`."""
+    parts = list(parts)
+    size = sum(map(len, parts))
+    with new_file(path, size) as temporary, storage(path, size), open(temporary, "xb") as file:
+        file.writelines(parts)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_stale(folder: Path, prefix: str) -> None:
+    """Remove temporary files for names that begin with `prefix` whose process is gone (other hosts: a day old)."""
+    for path in folder.glob(f".{glob.escape(prefix)}*.tmp"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and _is_stale(path, int(match[1]), match[2]):
+            path.unlink(missing_ok=True)
+
+
+def _is_stale(path: Path, pid: int, host: str) -> bool:
+    if host != socket.gethostname():
+        try:
+            return time.time() - path.stat().st_mtime > _FOREIGN_AGE
+        except FileNotFoundError:
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Raise `StorageError` unless the folder of `path` exists or can be made, is writable and has `needed` bytes."""
+    with storage(path, needed):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = temporary_path(path)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+        free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise StorageError(f"{path}: {needed} bytes are needed, {free} are free in {path.parent}")

@@ -1,0 +1,150 @@
+"""What a map holds, apart from any file: axes, constraints, datasets, root attributes and digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from zscan.scans.grid import TileGrid
+
+SCHEMA = "zscan-map"
+SCHEMA_VERSION = 1
+
+# Values of the dataset `status`; the order is their number.
+STATUS = ("not_computed", "ok", "out_of_range", "not_finite")
+NOT_COMPUTED, OK, OUT_OF_RANGE, NOT_FINITE = range(len(STATUS))
+
+
+@dataclass(frozen=True)
+class MapAxis:
+    """An axis of a map; `values` are float64, strictly increasing."""
+
+    name: str
+    units: str
+    long_name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class MapConstraint:
+    """An entry of the `constraint` axis; `chi2_zero` is its chi2 at zero coupling."""
+
+    name: str
+    long_name: str
+    observable_name: str
+    observable_units: str
+    references: tuple[str, ...]
+    status: str
+    cl: str
+    chi2_zero: float
+
+
+@dataclass(frozen=True)
+class Field:
+    """A dataset over the grid; with `rows` it has a leading axis of that length, the constraint axis."""
+
+    name: str
+    dtype: np.dtype
+    rows: int | None
+
+    def shape(self, extent: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the dataset on a grid or tile of `extent`."""
+        return extent if self.rows is None else (self.rows, *extent)
+
+    def split(self, values: np.ndarray) -> Sequence[np.ndarray]:
+        """The rows of the dataset or of a part of it: one for each constraint, or the whole."""
+        return list(values) if self.rows is not None else [values]
+
+    def bytes(self, points: int) -> int:
+        """Size on `points` grid points."""
+        return (self.rows or 1) * points * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class MapHeader:
+    """A map without its data: enough to write it once all tiles are there.
+
+    `block` is the shape of a tile, `dtype` that of stored numbers, `attributes` the root attributes of the file that
+    the scan determines (the writer adds schema, digests and time).
+    """
+
+    axes: tuple[MapAxis, ...]
+    constraints: tuple[MapConstraint, ...]
+    stored_observables: tuple[str, ...]
+    dtype: str
+    block: tuple[int, ...]
+    attributes: Mapping[str, str]
+
+    @property
+    def grid(self) -> TileGrid:
+        """The grid, cut into the tiles that the digests refer to."""
+        return TileGrid(tuple(len(axis.values) for axis in self.axes), self.block)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The datasets over the grid."""
+        return grid_fields(self.dtype, len(self.constraints), self.stored_observables)
+
+    def to_table(self) -> dict[str, Any]:
+        """JSON-able table; `from_table` reads it back without loss."""
+        return asdict(self) | {"attributes": dict(self.attributes)}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> MapHeader:
+        """Inverse of `to_table`."""
+        return cls(
+            axes=tuple(MapAxis(**axis | {"values": tuple(axis["values"])}) for axis in table["axes"]),
+            constraints=tuple(
+                MapConstraint(**item | {"references": tuple(item["references"])}) for item in table["constraints"]
+            ),
+            stored_observables=tuple(table["stored_observables"]),
+            dtype=table["dtype"],
+            block=tuple(table["block"]),
+            attributes=table["attributes"],
+        )
+
+
+def grid_fields(dtype: str, constraints: int, stored_observables: Iterable[str]) -> tuple[Field, ...]:
+    """The datasets over the grid of a map or tile with numbers of `dtype` ("float32" or "float64")."""
+    number = np.dtype(dtype).newbyteorder("<")
+    return (
+        Field("delta_chi2", number, constraints),
+        Field("status", np.dtype(np.uint8), constraints),
+        *(Field(f"observable/{name}", number, None) for name in stored_observables),
+    )
+
+
+def row_digests(rows: Iterable[np.ndarray]) -> tuple[str, ...]:
+    """SHA-256 (hex) of each row of a field on one tile, of its bytes in C order, little-endian."""
+    return tuple(hashlib.sha256(np.ascontiguousarray(row).data).hexdigest() for row in rows)
+
+
+def field_digest(rows_of_tiles: Iterable[tuple[str, ...]]) -> str:
+    """Digest of a whole field: SHA-256 over the digests of its rows on all tiles, row by row, tiles in order.
+
+    A digest of digests lets a map take over the digests of its tiles, which the writer has checked, instead of
+    hashing everything once more.
+    """
+    digest = hashlib.sha256()
+    for row in zip(*rows_of_tiles, strict=True):
+        digest.update(bytes.fromhex("".join(row)))
+    return digest.hexdigest()
+
+
+def value_digest(value: Any) -> str:
+    """Digest of a small dataset or of attributes: float64 arrays by their bytes, anything else by canonical JSON."""
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(np.ascontiguousarray(value, dtype="<f8").data).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def empty_rows(field: Field, extent: tuple[int, ...]) -> list[np.ndarray]:
+    """The rows that a map holds where no tile was computed: NaN, status 0."""
+    fill = NOT_COMPUTED if field.dtype.kind == "u" else math.nan
+    return [np.full(extent, fill, field.dtype)] * (field.rows or 1)
