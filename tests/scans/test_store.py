@@ -1,0 +1,218 @@
+"""Tiles on disk: atomic, deterministic, and never silently wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import zscan.results.files
+from zscan.errors import CorruptFileError, ForeignFileError, ResultExistsError, ResumeMismatchError, StorageError
+from zscan.results.layout import MapAxis, MapConstraint, MapHeader, row_digests
+from zscan.results.schema import write_map
+from zscan.scans.store import TileStore, differing_keys, tile_folder
+
+ROOT_ATTRIBUTES = ("card", "spec", "spec_hash", "model", "versions", "command")
+
+
+def header() -> MapHeader:
+    axes = (MapAxis("m_X", "GeV", "mass", (0.1, 0.2, 0.3)), MapAxis("g_X", "1", "coupling", (1e-3, 1e-2, 1e-1, 1.0)))
+    constraints = tuple(
+        MapConstraint(name, name, "R", "1", ("key",), "published", "95 %", 1.0) for name in ("a", "b/c")
+    )
+    return MapHeader(axes, constraints, ("b/c",), "float32", (2, 4), dict.fromkeys(ROOT_ATTRIBUTES, "{}"))
+
+
+def store(out: Path, spec_hash: str = "0" * 64) -> TileStore:
+    return TileStore(out, spec_hash, {"spec": spec_hash, "axis": {"m_X": {"num": 3}}}, header())
+
+
+def values(store: TileStore, index: int) -> dict[str, list[np.ndarray]]:
+    shape = store.grid.tile(index).shape
+    random = np.random.default_rng(index)
+    return {
+        field.name: [(100 * random.random(shape)).astype(field.dtype) for _ in range(field.rows or 1)]
+        for field in store.header.fields
+    }
+
+
+def fill(store: TileStore, index: int) -> None:
+    rows = values(store, index)
+    store.write(store.grid.tile(index), rows, {name: row_digests(parts) for name, parts in rows.items()})
+
+
+@pytest.fixture
+def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TileStore:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    tiles = store(tmp_path / "map.h5")
+    tiles.prepare(resume=False, force=False)
+    for tile in tiles.grid:
+        fill(tiles, tile.index)
+    return tiles
+
+
+def test_a_tile_comes_back_as_written(filled: TileStore) -> None:
+    assert filled.done() == {0, 1}
+    tile = filled.grid.tile(1)
+    (rows, digests), expected = filled.read(tile), values(filled, 1)
+    assert tile.shape == (1, 4)
+    for field in filled.header.fields:
+        np.testing.assert_array_equal(rows[field.name], expected[field.name])
+        assert digests[field.name] == row_digests(expected[field.name])
+    assert [path.name for path in filled.folder.glob(".*")] == []
+
+
+def test_equal_values_give_equal_bytes(filled: TileStore, tmp_path: Path) -> None:
+    other = store(tmp_path / "other.h5")
+    other.prepare(resume=False, force=False)
+    tile = filled.grid.tile(0)
+    fill(other, 0)
+    assert other.path(tile).read_bytes() == filled.path(tile).read_bytes()
+
+
+def test_leftover_tiles_need_a_decision(filled: TileStore, tmp_path: Path) -> None:
+    again = store(tmp_path / "map.h5")
+    with pytest.raises(ResultExistsError, match=r"2 of 2 tiles.*--resume.*--force"):
+        again.prepare(resume=False, force=False)
+    again.prepare(resume=True, force=False)
+    assert again.done() == {0, 1}
+    again.prepare(resume=False, force=True)
+    assert again.done() == frozenset()
+
+
+def test_tiles_of_another_spec_are_refused_and_never_taken(filled: TileStore, tmp_path: Path) -> None:
+    other = store(tmp_path / "map.h5", "1" * 64)
+    with pytest.raises(ResumeMismatchError, match=r"spec: '0+' on disk, '1+' asked for"):
+        other.prepare(resume=True, force=False)
+    assert other.done() == frozenset()  # the hash in each tile decides, whatever spec.json says
+    with pytest.raises(CorruptFileError, match="not a tile of this scan"):
+        other.read(other.grid.tile(0))
+    filled.path(filled.grid.tile(1)).write_bytes(filled.path(filled.grid.tile(0)).read_bytes())
+    assert filled.done() == {0}  # a tile under the number of another one
+
+
+def test_differing_keys_show_both_values() -> None:
+    stored = {"axis": {"m_X": {"min": (0.001).hex(), "num": 3}}, "fixed": {}}
+    asked = {"axis": {"m_X": {"min": (0.002).hex(), "num": 3}}, "fixed": {"eps": (1.0).hex()}}
+    assert differing_keys(stored, stored) == []
+    assert differing_keys(stored, asked) == [
+        "axis.m_X.min: 0.001 on disk, 0.002 asked for",
+        "fixed.eps: nothing on disk, 1.0 asked for",
+    ]
+
+
+def test_the_store_is_found_again_without_the_card(filled: TileStore, tmp_path: Path) -> None:
+    found = TileStore.load(tmp_path / "map.h5")
+    assert (found.header, found.hash, found.canonical) == (filled.header, filled.hash, filled.canonical)
+    (found.folder / "spec.json").write_text("{}")
+    with pytest.raises(CorruptFileError, match=r"spec\.json"):
+        TileStore.load(tmp_path / "map.h5")
+    with pytest.raises(StorageError, match=r"none\.h5\.tiles"):
+        TileStore.load(tmp_path / "none.h5")
+
+
+def test_a_truncated_tile_is_detected(filled: TileStore) -> None:
+    path = filled.path(filled.grid.tile(0))
+    whole = path.read_bytes()
+    for size in (0, 5, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(CorruptFileError, match=path.name):
+            filled.done()
+
+
+def test_no_flipped_byte_goes_unnoticed(filled: TileStore, tmp_path: Path) -> None:
+    reference = tmp_path / "reference.h5"
+    write_map(reference, filled.header, filled)
+    path = filled.path(filled.grid.tile(0))
+    whole = path.read_bytes()
+    out = tmp_path / "flipped.h5"
+    noticed = 0
+    for position in random.Random(1).sample(range(len(whole)), 150):
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        try:
+            write_map(out, filled.header, filled, replace=True)
+        except (CorruptFileError, ForeignFileError):
+            noticed += 1
+        else:  # a byte that carries nothing
+            assert out.read_bytes() == reference.read_bytes()
+    assert noticed > 50
+
+
+def test_every_payload_byte_is_covered(filled: TileStore, tmp_path: Path) -> None:
+    tile = filled.grid.tile(0)
+    path = filled.path(tile)
+    whole = path.read_bytes()
+    for field in filled.header.fields:
+        for row in filled.read(tile)[0][field.name]:
+            start = whole.index(row.tobytes())
+            path.write_bytes(whole[:start] + bytes([whole[start] ^ 1]) + whole[start + 1 :])
+            with pytest.raises(CorruptFileError):
+                write_map(tmp_path / "flipped.h5", filled.header, filled)
+            assert not list(tmp_path.glob("*flipped*"))
+            path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_reported_with_file_and_bytes(
+    filled: TileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def full(path: Path) -> None:
+        raise OSError(code, os.strerror(code))
+
+    tile = filled.grid.tile(0)
+    size = filled.path(tile).stat().st_size
+    filled.path(tile).unlink()
+    monkeypatch.setattr(zscan.results.files, "sync_file", full)
+    with pytest.raises(StorageError, match=rf"tile-000000\.h5: no space left on the disk; {size} bytes"):
+        fill(filled, 0)
+    assert sorted(path.name for path in filled.folder.iterdir()) == ["spec.json", "tile-000001.h5"]
+    with pytest.raises(StorageError, match=r"map\.h5: no space left"):
+        write_map(tmp_path / "map.h5", filled.header, filled, [0])
+    assert [path.name for path in tmp_path.iterdir()] == ["map.h5.tiles"]
+
+
+def test_space_is_asked_for_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", ["total", "used", "free"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1))
+    zscan.results.files.require_space(tmp_path / "new" / "map.h5", 1)
+    with pytest.raises(StorageError, match=r"map\.h5: 2 bytes are needed, 1 are free"):
+        zscan.results.files.require_space(tmp_path / "new" / "map.h5", 2)
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"map\.h5: cannot be written: File exists"):
+        zscan.results.files.require_space(tmp_path / "file" / "map.h5", 1)
+
+
+def test_only_stale_temporary_files_are_removed(filled: TileStore, tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    host = socket.gethostname()
+    dead, mine, remote, old = (
+        filled.folder / f".tile-000000.h5.{owner}.tmp"
+        for owner in (f"{process.pid}-0@{host}", f"{os.getpid()}-0@{host}", "1-0@elsewhere", "2-0@elsewhere")
+    )
+    for path in (dead, mine, remote, old):
+        path.touch()
+    os.utime(old, (0, 0))
+    filled.prepare(resume=True, force=False)
+    assert [path.exists() for path in (dead, mine, remote, old)] == [False, True, True, False]
+
+
+def test_removing_tiles_leaves_other_files_alone(filled: TileStore, tmp_path: Path) -> None:
+    note = filled.folder / "note.txt"
+    note.write_text("mine")
+    filled.remove()
+    assert list(tile_folder(tmp_path / "map.h5").iterdir()) == [note]
+    note.unlink()
+    filled.remove()
+    assert not filled.folder.exists()

@@ -1,0 +1,1 @@
+"""Scans: cards, tiles, the tile store and the runner."""

@@ -1,0 +1,187 @@
+"""Where a scan card comes from: a file, a shipped card or a table, with overrides; nothing is validated here."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zscan.errors import CardError, Fault, nearest
+
+TABLE_LABEL = "card table"
+_PACKAGE = Path(__file__).parent
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class RawCard:
+    """A card as read: `table` with the axis and fixed tables flattened to dotted parameter names.
+
+    `label` names the card in messages, `folder` is what paths in it are relative to, `text` is what the user wrote.
+    """
+
+    label: str
+    folder: Path
+    text: str
+    overrides: tuple[str, ...]
+    table: dict[str, Any]
+    faults: tuple[Fault, ...]
+
+
+def read_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None) -> RawCard:
+    """Read a card from a path (ends in .toml or holds a separator), the name of a shipped card, or a table.
+
+    `overrides` are "axis.m_X.num=400": a dotted path and a TOML value, else a bare string. Raises `CardError` for a
+    file that is missing or is not TOML, with the line.
+    """
+    if isinstance(source, Mapping):
+        label, folder, table = TABLE_LABEL, Path(), _plain(source)
+        text = ""
+    else:
+        path = _find(source)
+        label, folder = str(source), path.parent
+        text, table = _parse(path)
+    faults: list[Fault] = []
+    for section in ("axis", "fixed"):
+        if isinstance(table.get(section), dict):
+            table[section] = _flatten(section, table[section], faults)
+    overrides = tuple(overrides or ())
+    text = text or to_toml(table)
+    for override in overrides:
+        _apply(table, override, faults)
+    return RawCard(label, folder, text, overrides, table, tuple(faults))
+
+
+def shipped_cards() -> dict[str, Path]:
+    """Cards that come with zscan, by name: package data of an installation, else the folder scans/ of a source tree."""
+    folder, source_tree = _PACKAGE / "cards", _PACKAGE.parents[1]
+    if not folder.is_dir() and (source_tree / "pyproject.toml").is_file():
+        folder = source_tree / "scans"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """TOML text of a table of strings, numbers, booleans, lists and tables.
+
+    >>> print(to_toml({"name": "a", "axis": {"charge.L.mu": {"values": [1, 2.5]}}}), end="")
+    name = "a"
+    <BLANKLINE>
+    [axis."charge.L.mu"]
+    values = [1, 2.5]
+    """
+    return "\n".join(_sections((), table)).lstrip("\n") + "\n"
+
+
+def _sections(path: tuple[str, ...], table: Mapping[str, Any]) -> list[str]:
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+    if path and (lines or not table):
+        lines = ["", f"[{'.'.join(map(_key, path))}]", *lines]
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += _sections((*path, key), value)
+    return lines
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _value(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())}}}"
+    return repr(value)
+
+
+def _plain(value: Any) -> Any:
+    """A copy made of dict, list and scalars; NumPy arrays and scalars and paths become their plain counterparts."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _find(source: str | Path) -> Path:
+    text = str(source)
+    if isinstance(source, str) and not text.endswith(".toml") and not re.search(r"[/\\]", text):
+        cards = shipped_cards()
+        if text in cards:
+            return cards[text]
+        allowed = f"a file that ends in .toml, or a shipped card: {nearest(text, cards)}"
+        raise CardError(text, [Fault("card", "no shipped card of this name", text, allowed)])
+    path = Path(source)
+    if not path.is_file():
+        raise CardError(text, [Fault("card", "no such file", text)])
+    return path
+
+
+def _parse(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        where = line[1] if line else str(text.count("\n") + 1)
+        raise CardError(str(path), [Fault(f"{path}:{where}", f"not TOML: {error}")]) from error
+    except UnicodeDecodeError as error:
+        raise CardError(str(path), [Fault("card", f"not UTF-8 text: {error}")]) from error
+    except OSError as error:
+        raise CardError(str(path), [Fault("card", f"cannot be read: {error.strerror}")]) from error
+
+
+def _flatten(section: str, table: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
+    """Nested tables to dotted names: of [axis] down to the tables that hold a value, of [fixed] down to the values."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, node: Mapping[str, Any]) -> None:
+        for key, value in node.items():
+            name = f"{prefix}{key}"
+            nested = isinstance(value, Mapping) and bool(value)
+            if nested and (section == "fixed" or all(isinstance(item, Mapping) for item in value.values())):
+                walk(f"{name}.", value)
+            elif name in flat:
+                faults.append(Fault(f"{section}.{name}", "given twice"))
+            else:
+                flat[name] = value
+
+    walk("", table)
+    return flat
+
+
+def _apply(table: dict[str, Any], override: str, faults: list[Fault]) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        faults.append(Fault("--set", "not of the form KEY=VALUE", override, "such as axis.m_X.num=400"))
+        return
+    if parts[0] == "axis" and len(parts) > 2:
+        parts = ["axis", ".".join(parts[1:-1]), parts[-1]]
+    elif parts[0] == "fixed" and len(parts) > 1:
+        parts = ["fixed", ".".join(parts[1:])]
+    node = table
+    for part in parts[:-1]:
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            faults.append(Fault(key.strip(), f"{part} is not a table", override))
+            return
+    node[parts[-1]] = _parse_value(text.strip())
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if list(parsed) == ["value"] else text

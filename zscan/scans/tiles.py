@@ -1,0 +1,90 @@
+"""One compiled function that evaluates a likelihood on a tile: status and stored numbers of every constraint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from zscan.results.layout import NOT_FINITE, OK, OUT_OF_RANGE
+from zscan.scans.grid import Tile, TileGrid
+from zscan.scans.spec import ScanSpec
+
+_DEVICES = "devices"
+
+
+class TileEvaluator:
+    """Evaluates tiles of `grid` for a scan, all with one compiled shape; split over the devices if there are several.
+
+    The axes enter as arrays of shape (1, ..., n, ..., 1), so that what depends on m_X alone is evaluated once for
+    each mass. Calling it with a tile returns at once, with a function that waits for the values of every field.
+    """
+
+    def __init__(self, spec: ScanSpec, grid: TileGrid) -> None:
+        self.spec, self.grid = spec, grid
+        devices = jax.local_devices()
+        self.block = list(grid.block)
+        self.axis_shardings: list[NamedSharding | None] = [None] * len(self.block)
+        out_sharding = None
+        if len(devices) > 1:
+            # The longest axis splits most evenly; it is padded so that it does.
+            longest = int(np.argmax(self.block))
+            self.block[longest] = -(-self.block[longest] // len(devices)) * len(devices)
+            mesh = Mesh(np.array(devices), (_DEVICES,))
+            along = [_DEVICES if axis == longest else None for axis in range(len(self.block))]
+            self.axis_shardings = [NamedSharding(mesh, PartitionSpec()) for _ in self.block]
+            self.axis_shardings[longest] = NamedSharding(mesh, PartitionSpec(*along))
+            out_sharding = self.axis_shardings[longest]
+        self.compiled = jax.jit(self._evaluate, out_shardings=out_sharding)
+
+    def __call__(self, tile: Tile) -> Callable[[], dict[str, list[np.ndarray]]]:
+        """Start the evaluation of a tile; the result waits for it and gives the rows, cut to the true extent."""
+        with jax.enable_x64(True):
+            axes = [self._axis(number, tile) for number in range(len(self.block))]
+            fields = self.compiled(*axes)
+
+        def rows() -> dict[str, list[np.ndarray]]:
+            inside = tuple(slice(extent) for extent in tile.shape)
+            return {
+                name: [np.ascontiguousarray(np.asarray(array)[inside]) for array in arrays]
+                for name, arrays in fields.items()
+            }
+
+        return rows
+
+    def _axis(self, number: int, tile: Tile) -> Array:
+        values = self.spec.axes[number].values[tile.slices[number]]
+        # Padding repeats the last value, where the kernels are known to be evaluable.
+        padded = np.pad(values, (0, self.block[number] - values.size), mode="edge")
+        shape = [1] * len(self.block)
+        shape[number] = padded.size
+        return jax.device_put(padded.reshape(shape), self.axis_shardings[number])
+
+    def _evaluate(self, *axes: Array) -> dict[str, list[Array]]:
+        parameters: Mapping[str, Array] = {name: jnp.asarray(value) for name, value in self.spec.fixed.items()} | {
+            axis.name: values for axis, values in zip(self.spec.axes, axes, strict=True)
+        }
+        terms = self.spec.likelihood.evaluate(parameters)
+        shape, dtype = tuple(self.block), jnp.dtype(self.spec.dtype)
+        delta_chi2, status = [], []
+        for name in self.spec.constraints:
+            term = terms[name]
+            finite = jnp.where(jnp.isfinite(term.delta_chi2), jnp.uint8(OK), jnp.uint8(NOT_FINITE))
+            status.append(jnp.broadcast_to(jnp.where(term.valid, finite, jnp.uint8(OUT_OF_RANGE)), shape))
+            valid = jnp.where(term.valid, term.delta_chi2, jnp.nan)
+            delta_chi2.append(jnp.broadcast_to(_stored(valid, dtype), shape))
+        # One array per row, not one for all: stacking would copy everything once more, into fresh memory.
+        fields = {"delta_chi2": delta_chi2, "status": status}
+        for name in self.spec.stored_observables:
+            fields[f"observable/{name}"] = [jnp.broadcast_to(_stored(terms[name].observable, dtype), shape)]
+        return fields
+
+
+def _stored(values: Array, dtype: jnp.dtype) -> Array:
+    """Cast to the stored dtype; finite numbers beyond its range become its largest number, so that they stay finite."""
+    limit = float(jnp.finfo(dtype).max)
+    return jnp.where(jnp.isfinite(values), jnp.clip(values, -limit, limit), values).astype(dtype)
