@@ -1,0 +1,129 @@
+"""Speed of the kernels and of a whole scan: `python benchmarks/run.py [--points K] [--folder DIR]`.
+
+Kernels: points per second on a K x K grid of masses and couplings, and how many times faster that is than evaluating
+every point on its own (a flattened mesh). Scan: bytes per second of a whole run (tiles, map and all) of 1e7 points and
+four constraints, next to NumPy writing as many bytes with one fsync, in turns. Start-up (card, likelihood,
+compilation) is listed apart. Everything is the best and the median of several repetitions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+import zscan
+from zscan.kernels import borexino, g2, trident
+from zscan.scans import runner
+from zscan.scans.spec import load_card
+from zscan.scans.tiles import TileEvaluator
+
+CARD = {
+    "format": 1,
+    "name": "benchmark",
+    "model": "Lmu-Ltau",
+    "constraints": ["delta_a_mu", "trident_ccfr", "trident_nutev", "borexino"],
+    "axis": {
+        "m_X": {"min": 1e-3, "max": 2.0, "num": 4000, "scale": "log"},
+        "g_X": {"min": 1e-5, "max": 1e-1, "num": 2500, "scale": "log"},
+    },
+}
+KERNELS: dict[str, Callable[[Array, Array], Array]] = {
+    "delta_a_mu": lambda m_X, g_X: g2.delta_a_mu(m_X, g_X, 0.0),
+    "trident_ccfr": lambda m_X, g_X: trident.cross_section_ratio(m_X, g_X, 0.0, g_X),
+    "borexino": lambda m_X, g_X: borexino.rate_ratio(m_X, 0.01 * g_X, 0.01 * g_X, 0.0, g_X, -g_X),
+}
+REPEATS = 5
+FLAT_SHARE = 20  # the flattened evaluation takes this fraction of the masses: it is slow and needs much memory
+
+
+def times(call: Callable[[], object], repeats: int = REPEATS) -> list[float]:
+    """Sorted wall times [s] of `call`."""
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - start)
+    return sorted(found)
+
+
+def kernels(points: int) -> None:
+    """Print the speed of each kernel, on broadcast shapes and flattened."""
+    m_X, g_X = np.geomspace(1e-3, 2.0, points), np.geomspace(1e-5, 1e-1, points)
+    print(f"kernels on {points} x {points} points{'':12} points/s   flattened   ratio")
+    for name, kernel in KERNELS.items():
+        compiled = jax.jit(kernel)
+        grid = jnp.asarray(m_X[:, None]), jnp.asarray(g_X[None, :])
+        some = m_X[:: min(FLAT_SHARE, points)]
+        flat = tuple(jnp.asarray(part.ravel()) for part in np.meshgrid(some, g_X, indexing="ij"))
+        speeds = []
+        for arguments in (grid, flat):
+            result = jax.block_until_ready(compiled(*arguments))
+            best = times(lambda arguments=arguments: jax.block_until_ready(compiled(*arguments)))[0]  # type: ignore[misc]
+            speeds.append(result.size / best)
+        print(f"  {name:34} {speeds[0]:11.3g} {speeds[1]:11.3g} {speeds[0] / speeds[1]:7.1f}")
+
+
+def scan(folder: Path) -> None:
+    """Print the speed of a whole scan beside that of writing as many bytes."""
+    start = time.perf_counter()
+    spec = load_card(CARD)
+    loaded = time.perf_counter()
+    evaluator = TileEvaluator(spec, spec.grid)
+    evaluator(spec.grid.tile(0))()
+    compiled = time.perf_counter()
+    runner.TileEvaluator = lambda spec, grid: evaluator  # type: ignore[assignment,misc]
+    out, plain = folder / "benchmark.h5", folder / "benchmark.bin"
+    numbers = np.ones((len(spec.constraints), spec.grid.points), np.float32)
+    status = np.ones(numbers.shape, np.uint8)
+    size = numbers.nbytes + status.nbytes
+
+    def numpy_writes() -> None:
+        with open(plain, "wb") as file:
+            numbers.tofile(file)
+            status.tofile(file)
+            file.flush()
+            os.fsync(file.fileno())
+
+    runs, writes = [], []
+    for _ in range(REPEATS + 1):
+        writes += times(numpy_writes, 1)
+        runs += times(lambda: runner.run_scan(spec, out, force=True, progress=False), 1)
+    # The first turn touches memory and disk blocks that no one has used before.
+    runs, writes = sorted(runs[1:]), sorted(writes[1:])
+    evaluation = times(lambda: [evaluator(tile)() for tile in spec.grid])
+    print(f"scan of {spec.grid.points:.0e} points x {len(spec.constraints)} constraints, {size / 1e6:.0f} MB of map")
+    print(f"  start-up: card and likelihood {loaded - start:.2f} s, compilation {compiled - loaded:.2f} s")
+    print(f"  evaluation alone    {evaluation[0]:6.3f} s (median {statistics.median(evaluation):.3f})")
+    for name, found in (("whole run", runs), ("numpy and fsync", writes)):
+        middle = statistics.median(found)
+        print(f"  {name:19} {found[0]:6.3f} s (median {middle:.3f}), {size / found[0] / 1e6:6.0f} MB/s")
+    print(
+        f"  ratio               {runs[0] / writes[0]:6.2f}   (median {statistics.median(runs) / statistics.median(writes):.2f})"
+    )
+
+
+def main() -> None:
+    """Run both parts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--points", type=int, default=4000, help="points per axis of the kernel part")
+    parser.add_argument("--folder", help="where to write (default: a temporary folder)")
+    arguments = parser.parse_args()
+    zscan.enable_x64()
+    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {jax.local_devices()[0].device_kind}")
+    kernels(arguments.points)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        scan(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
