@@ -56,6 +56,12 @@ def times(call: Callable[[], object], repeats: int = REPEATS) -> list[float]:
     return sorted(found)
 
 
+def speed(compiled: Callable[..., Array], arguments: tuple[Array, Array]) -> float:
+    """Points per second of a compiled function, at its best."""
+    points = jax.block_until_ready(compiled(*arguments)).size
+    return points / times(lambda: jax.block_until_ready(compiled(*arguments)))[0]
+
+
 def kernels(points: int) -> None:
     """Print the speed of each kernel, on broadcast shapes and flattened."""
     m_X, g_X = np.geomspace(1e-3, 2.0, points), np.geomspace(1e-5, 1e-1, points)
@@ -64,13 +70,10 @@ def kernels(points: int) -> None:
         compiled = jax.jit(kernel)
         grid = jnp.asarray(m_X[:, None]), jnp.asarray(g_X[None, :])
         some = m_X[:: min(FLAT_SHARE, points)]
-        flat = tuple(jnp.asarray(part.ravel()) for part in np.meshgrid(some, g_X, indexing="ij"))
-        speeds = []
-        for arguments in (grid, flat):
-            result = jax.block_until_ready(compiled(*arguments))
-            best = times(lambda arguments=arguments: jax.block_until_ready(compiled(*arguments)))[0]  # type: ignore[misc]
-            speeds.append(result.size / best)
-        print(f"  {name:34} {speeds[0]:11.3g} {speeds[1]:11.3g} {speeds[0] / speeds[1]:7.1f}")
+        masses, couplings = np.meshgrid(some, g_X, indexing="ij")
+        flat = jnp.asarray(masses.ravel()), jnp.asarray(couplings.ravel())
+        broadcast, flattened = speed(compiled, grid), speed(compiled, flat)
+        print(f"  {name:34} {broadcast:11.3g} {flattened:11.3g} {broadcast / flattened:7.1f}")
 
 
 def scan(folder: Path) -> None:
@@ -107,9 +110,8 @@ def scan(folder: Path) -> None:
     for name, found in (("whole run", runs), ("numpy and fsync", writes)):
         middle = statistics.median(found)
         print(f"  {name:19} {found[0]:6.3f} s (median {middle:.3f}), {size / found[0] / 1e6:6.0f} MB/s")
-    print(
-        f"  ratio               {runs[0] / writes[0]:6.2f}   (median {statistics.median(runs) / statistics.median(writes):.2f})"
-    )
+    middle = statistics.median(runs) / statistics.median(writes)
+    print(f"  ratio               {runs[0] / writes[0]:6.2f}   (median {middle:.2f})")
 
 
 def main() -> None:
