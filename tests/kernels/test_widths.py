@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zscan.constants import ALPHA_EM, M_E, M_MU, M_TAU
-from zscan.couplings import Couplings, FermionCoupling, couplings
+from zscan.coupling import Couplings, FermionCoupling, couplings
 from zscan.errors import ParameterError
 from zscan.kernels.widths import THRESHOLDS, branching_ratios, partial_widths, total_width
 from zscan.model import list_models

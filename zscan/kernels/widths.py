@@ -19,7 +19,7 @@ from zscan.kernels._spline import Spline, evaluate
 from zscan.precision import as_float64, in_float64
 
 if TYPE_CHECKING:
-    from zscan.couplings import Couplings
+    from zscan.coupling import Couplings
 
 _PDG = "PDG 2020, PTEP 2020 083C01"
 M_D = Constant(1.86483, "GeV", 5e-5, _PDG)
@@ -51,7 +51,7 @@ _TABLE_START, _TABLE_END = float(_TABLE.knots[0]), float(_TABLE.knots[-1])  # 0.
 def partial_widths(
     m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
 ) -> dict[str, Float[Array, "..."]]:
-    """Partial widths [GeV] of X by channel, for the full couplings of `zscan.couplings` (on shell) at m_X [GeV].
+    """Partial widths [GeV] of X by channel, for the full couplings of `zscan.coupling` (on shell) at m_X [GeV].
 
     Keys: "ee", "mumu", "tautau"; "nue", "numu", "nutau" and their sum "nunu"; "hadrons" (all of them, with "cc", "bb",
     "tt"); "pipi" (pi+ pi-, part of "hadrons"); "3gamma". The total is `total_width`. The leaves of `couplings`
@@ -75,7 +75,7 @@ def partial_widths(
     at thresholds. Raises `ParameterError` for another name of `thresholds`. Source: arXiv:1801.04847 sec. 2 and
     app. A; arXiv:1705.00619 (3 gamma).
 
-    >>> from zscan.couplings import couplings
+    >>> from zscan.coupling import couplings
     >>> widths = partial_widths(0.05, couplings("Lmu-Ltau", 0.05, 1e-3))
     >>> f"{widths['nunu']:.4e}", float(widths["mumu"])
     ('1.3263e-09', 0.0)
@@ -120,7 +120,7 @@ def total_width(m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "phys
 
     Arguments, validity, errors and source as for `partial_widths`.
 
-    >>> from zscan.couplings import couplings
+    >>> from zscan.coupling import couplings
     >>> round(float(total_width(0.1, couplings("Lmu-Ltau", 0.1, 1.0)) / 0.1), 4)
     0.0265
     """
@@ -136,7 +136,7 @@ def branching_ratios(
     "ee", "mumu", "tautau", "nunu", "hadrons" and "3gamma" add up to 1. They depend on ratios of couplings only.
     Arguments, validity, errors and source as for `partial_widths`.
 
-    >>> from zscan.couplings import couplings
+    >>> from zscan.coupling import couplings
     >>> ratios = branching_ratios(0.05, couplings("B-3Lmu", 0.05, 1e-4))
     >>> float(ratios["nunu"])
     1.0
