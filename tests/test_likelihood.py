@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from zscan.constraints import constraint_names, describe, expand_constraints
 from zscan.errors import ParameterError, UnknownNameError
-from zscan.likelihood import constraint_names, describe, expand_constraints, log_likelihood
+from zscan.likelihood import log_likelihood
 from zscan.measurements import measurements, observable_sets
 from zscan.model import Model, list_models
 from zscan.references import bibtex
@@ -74,8 +75,8 @@ def test_shifted_model_has_no_borexino_effect():
 
 
 def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
-    assert f.constraints == ("delta_a_mu", "trident_ccfr", "trident_nutev", "borexino")
-    assert f.summed == ("delta_a_mu", "trident_ccfr", "borexino")
+    assert f.constraints == constraint_names()
+    assert set(f.constraints) - set(f.summed) == {"trident_nutev"}
     terms = f.terms(0.1, 1e-3)
     np.testing.assert_allclose(f(0.1, 1e-3), -0.5 * sum(terms[name] for name in f.summed), rtol=1e-15)
     assert all(np.isnan(value) for value in f.terms(-1.0, 1e-3).values())
@@ -139,5 +140,44 @@ def test_every_number_has_its_reference():
             assert bibtex(info.references)
             assert info.status in ("published", "provisional")
             if info.measurement.excluded_above is not None:
-                limit = info.measurement.value + 1.96 * info.measurement.error_plus
-                assert info.measurement.excluded_above == pytest.approx(limit, abs=1e-3)
+                limit = info.measurement.value + {"95 %": 1.96, "90 %": 1.645}[info.cl] * info.measurement.error_plus
+                assert info.measurement.excluded_above == pytest.approx(limit, rel=1e-3)
+
+
+def test_effective_model_profiles_g_sb_inside_its_bound():
+    f = log_likelihood("muon-effective")
+    free = f.evaluate({"m_X": 3.0, "g_V": 0.0443})
+    bound = 9.05e-9 * 3.0
+    scan = f.evaluate({"m_X": 3.0, "g_V": 0.0443, "g_sb": np.linspace(-bound, bound, 2001)})
+    np.testing.assert_allclose(free["r_k"].delta_chi2, scan["r_k"].delta_chi2.min(), rtol=1e-3)
+    assert np.isnan(free["b_to_k_nunu"].delta_chi2)  # it is the bound: not counted twice
+    assert (scan["b_to_k_nunu"].observable > 4.7e-6 - 1e-8).any()
+    # no b -> s coupling: R_K as in the Standard Model, flavio 2.7.1
+    np.testing.assert_allclose(
+        f.evaluate({"m_X": 3.0, "g_V": 0.1, "g_sb": 0.0})["r_k"].observable, 1.0004162820, rtol=1e-7
+    )
+
+
+def test_effective_model_has_its_own_parameters():
+    f = log_likelihood("muon-effective", ["delta_a_mu", "trident_ccfr"])
+    values = f.evaluate({"m_X": 0.1, "g_V": 1e-3, "g_A_over_g_V": 0.2})
+    # mpmath: g_V = 1e-3, g_A = 2e-4
+    np.testing.assert_allclose(values["delta_a_mu"].observable, 1.330485793157817e-9, rtol=1e-10)
+    with pytest.raises(UnknownNameError, match="not a parameter of muon-effective"):
+        f.evaluate({"m_X": 0.1, "g_V": 1e-3, "charge.L.mu": 1.0})
+    with pytest.raises(UnknownNameError, match="does not apply"):
+        log_likelihood("muon-resonance", ["delta_a_mu"])
+
+
+def test_current_set_changes_what_has_changed():
+    paper, current = log_likelihood("B-3Lmu"), log_likelihood("B-3Lmu", observables="current")
+    assert current.chi2_zero["delta_a_mu"] == pytest.approx((38 / 63) ** 2)
+    assert current.chi2_zero["trident_ccfr"] == paper.chi2_zero["trident_ccfr"]
+    assert current.chi2_zero["r_k"] == pytest.approx(((1.00042 - 0.949) / 0.0474) ** 2, rel=1e-3)
+
+
+def test_effective_gradients_are_finite_at_the_edges_of_the_bin():
+    gradient = jax.jit(jax.grad(log_likelihood("muon-effective"), argnums=(0, 1, 2)))
+    for m_X in (0.01, 0.2113167510, 1.1**0.5, 6.0**0.5, 2.0, 4.8, 100.0):
+        for g_V in (0.0, 1e-3, 0.3):
+            assert np.isfinite(gradient(m_X, g_V, 0.0)).all(), (m_X, g_V)

@@ -1,6 +1,8 @@
 """Public names, the import rules of the package, and its float64 policy."""
 
 import ast
+import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +22,7 @@ FORBIDDEN = {
         "zscan.scans.store",
         "zscan.likelihood",
         "zscan.kernels",
-        "zscan.couplings",
+        "zscan.coupling",
         "zscan.parameters",
     ),
     "": ("zscan.cli",),
@@ -43,6 +45,8 @@ def test_public_names_exist():
     }  # fmt: skip
     for name in zscan.__all__:
         assert getattr(zscan, name) is not None
+    importlib.import_module("zscan.likelihood")  # a submodule of a public name would shadow the function once imported
+    assert all(not inspect.ismodule(getattr(zscan, name)) for name in zscan._PUBLIC)
     with pytest.raises(AttributeError, match="nonsense"):
         zscan.nonsense  # noqa: B018
 

@@ -13,8 +13,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from zscan import charges as charges
     from zscan import kernels as kernels
-    from zscan.couplings import Couplings as Couplings
-    from zscan.couplings import couplings as couplings
+    from zscan.coupling import Couplings as Couplings
+    from zscan.coupling import couplings as couplings
     from zscan.evaluation import evaluate as evaluate
     from zscan.likelihood import Likelihood as Likelihood
     from zscan.likelihood import log_likelihood as log_likelihood
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from zscan.scans.runner import run_scan as run_scan
 
 _PUBLIC = {
-    "Couplings": "zscan.couplings",
+    "Couplings": "zscan.coupling",
     "Likelihood": "zscan.likelihood",
     "Model": "zscan.model",
     "bibtex": "zscan.references",
-    "couplings": "zscan.couplings",
+    "couplings": "zscan.coupling",
     "enable_x64": "zscan.precision",
     "evaluate": "zscan.evaluation",
     "list_models": "zscan.model",

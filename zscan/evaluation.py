@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zscan.constraints import describe
 from zscan.errors import ParameterError
-from zscan.likelihood import describe, log_likelihood
-from zscan.model import Model, load_model
+from zscan.likelihood import log_likelihood
+from zscan.model import AnyModel, load_model
 from zscan.parameters import parameter_info
 from zscan.references import label
 
@@ -34,9 +35,7 @@ class Evaluation:
     """All constraints of a model at one point."""
 
     model: str
-    m_X: float
-    g_X: float
-    eps: float
+    parameters: dict[str, float]
     observables: str
     log_likelihood: float
     rows: tuple[Row, ...]
@@ -67,9 +66,8 @@ class Evaluation:
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [header, *cells]
         ]
-        title = (
-            f"{self.model}: m_X = {self.m_X:g} GeV, g_X = {self.g_X:g}, eps = {self.eps:g} on top of the model's mixing"
-        )
+        point = ", ".join(f"{name} = {value:g}" for name, value in self.parameters.items())
+        title = f"{self.model}: {point} (m_X in GeV; eps on top of the model's own mixing)"
         footer = (
             f"log-likelihood relative to zero coupling: {self.log_likelihood:.4g} (observables: {self.observables})"
         )
@@ -77,7 +75,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model | str,
+    model: AnyModel | str,
     m_X: float,
     g_X: float,
     eps: float = 0.0,
@@ -87,21 +85,24 @@ def evaluate(
 ) -> Evaluation:
     """Every constraint of `model` at one point: predicted observable, measurement, delta chi2, references.
 
-    m_X in GeV; eps is added to the model's own mixing. Raises `ParameterError` for a value out of range and what
-    `log_likelihood` raises. `print` shows a table, `.to_table()` gives JSON-able data.
+    m_X in GeV; eps is added to the model's own mixing; for "muon-effective" g_X is read as g_V. Raises
+    `ParameterError` for a value out of range and what `log_likelihood` raises. `print` shows a table, `.to_table()`
+    gives JSON-able data.
 
     >>> print(evaluate("Lmu-Ltau", 0.1, 1e-3).rows[0].constraint)
     delta_a_mu
     """
-    for name, value in (("m_X", m_X), ("g_X", g_X), ("eps", eps)):
+    used = load_model(model)
+    parameters = dict(zip(used.required, (m_X, g_X), strict=True))
+    if "eps" in used.parameters:
+        parameters["eps"] = eps
+    for name, value in parameters.items():
         info = parameter_info(name)
         if not info.minimum <= value <= info.maximum:
-            raise ParameterError(
-                f"{name} = {value} is out of range; allowed: {info.minimum} to {info.maximum} [{info.units}]"
-            )
-    model = load_model(model)
-    likelihood = log_likelihood(model, constraints, observables)
-    terms = likelihood.evaluate({"m_X": m_X, "g_X": g_X, "eps": eps})
+            allowed = f"{info.minimum} to {info.maximum} [{info.units}]"
+            raise ParameterError(f"{name} = {value} is out of range; allowed: {allowed}")
+    likelihood = log_likelihood(used, constraints, observables)
+    terms = likelihood.evaluate(parameters)
     rows = []
     for name, term in terms.items():
         described = describe(name, observables)
@@ -121,4 +122,4 @@ def evaluate(
             )
         )
     total = float(likelihood(m_X, g_X, eps))
-    return Evaluation(model.name, m_X, g_X, eps, observables, total, tuple(rows))
+    return Evaluation(used.name, parameters, observables, total, tuple(rows))

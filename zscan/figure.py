@@ -24,7 +24,7 @@ def make_figure(
     spec = FIGURES[number]
     folder = Path(out)
     map_path = folder / f"fig{number}.h5"
-    overrides = [] if points is None else [f"axis.{axis}.num={points}" for axis in ("m_X", "g_X")]
+    overrides = [] if points is None else [f"axis.{axis}.num={points}" for axis in spec.axes]
     run_scan(spec.card, map_path, resume=not force, force=force, overrides=overrides)
     with open_scan(map_path) as data:
         return map_path, save(spec, data, folder / f"fig{number}.png")

@@ -1,10 +1,9 @@
-"""Constraints: observable and measurement -> delta chi2; their combination as one differentiable log-likelihood."""
+"""Likelihood: delta chi2 of every constraint of a model, and their combination as one differentiable function."""
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, NamedTuple
@@ -13,143 +12,30 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from zscan.couplings import Couplings, couplings
+from zscan.constraints import Point, constraint, describe, expand_constraints
+from zscan.coupling import couplings, muon_couplings
 from zscan.errors import ParameterError, UnknownNameError, nearest
-from zscan.kernels import borexino, g2, trident
 from zscan.measurements import Measurement, measurements
-from zscan.model import Model, load_model
+from zscan.model import AnyModel, Model, load_model
 from zscan.parameters import parameter_info
 from zscan.precision import as_float64, in_float64
 from zscan.references import PAPER
 
-
-class Point(NamedTuple):
-    """What a constraint sees: the mass, and the couplings on shell (q2 = m_X^2) and of a virtual X (q2 = 0)."""
-
-    m_X: Array
-    on_shell: Couplings
-    scattering: Couplings
+# Two measurements of one quantity that must not be added: the first one present is the one that is summed.
+_ALTERNATIVES = (("trident_ccfr", "trident_nutev"),)
 
 
 class Term(NamedTuple):
     """One constraint on broadcastable shapes.
 
     `delta_chi2` is chi2 minus its value at zero coupling, NaN where `valid` is False (out of the validated range, or
-    the constraint does not apply); `observable` is the predicted observable.
+    the constraint does not apply); `observable` is the predicted observable, `derived` further ones by name.
     """
 
     delta_chi2: Array
     observable: Array
     valid: Array
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """A constraint: its observable as a function of a `Point` and its names; `reference` cites the prediction."""
-
-    name: str
-    long_name: str
-    observable_name: str
-    observable_units: str
-    predict: Callable[[Point], Array]
-    references: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ConstraintInfo:
-    """Description of a constraint in an observable set, for tables and files."""
-
-    long_name: str
-    observable_name: str
-    observable_units: str
-    references: tuple[str, ...]
-    status: str
-    cl: str
-    measurement: Measurement
-
-
-def _delta_a_mu(point: Point) -> Array:
-    # X is virtual: its momentum is space-like and of the order of m_mu, so that the mixing is taken at q2 = 0.
-    return g2.delta_a_mu(point.m_X, point.scattering.mu.V, point.scattering.mu.A)
-
-
-def _trident(point: Point) -> Array:
-    x = point.scattering
-    return trident.cross_section_ratio(point.m_X, x.mu.V, x.mu.A, x.nu_mu)
-
-
-def _borexino(point: Point) -> Array:
-    x = point.scattering
-    return borexino.rate_ratio(point.m_X, x.e.V - x.e.A, x.e.V + x.e.A, x.nu_e, x.nu_mu, x.nu_tau)
-
-
-_TRIDENT_THEORY = ("Altmannshofer:2014pba", "Altmannshofer:2019zhy", "DeVries:1987atn")
-_CONSTRAINTS = {
-    constraint.name: constraint
-    for constraint in (
-        Constraint(
-            "delta_a_mu", "muon anomalous magnetic moment", "Delta a_mu", "1", _delta_a_mu, ("Jegerlehner:2009ry",)
-        ),
-        Constraint(
-            "trident_ccfr", "neutrino trident, CCFR", "sigma / sigma_SM (nu_mu trident)", "1", _trident, _TRIDENT_THEORY
-        ),
-        Constraint(
-            "trident_nutev",
-            "neutrino trident, NuTeV",
-            "sigma / sigma_SM (nu_mu trident)",
-            "1",
-            _trident,
-            _TRIDENT_THEORY,
-        ),
-        Constraint(
-            "borexino",
-            "solar 7Be neutrino-electron scattering, Borexino",
-            "rate / SM rate (7Be)",
-            "1",
-            _borexino,
-            ("Harnik:2012ni", "Esteban:2020cvm"),
-        ),
-    )
-}
-# Two measurements of one quantity that must not be added: the first one present is the one that is summed.
-_ALTERNATIVES = (("trident_ccfr", "trident_nutev"),)
-
-
-def constraint_names() -> tuple[str, ...]:
-    """Names of all constraints.
-
-    >>> constraint_names()
-    ('delta_a_mu', 'trident_ccfr', 'trident_nutev', 'borexino')
-    """
-    return tuple(_CONSTRAINTS)
-
-
-def expand_constraints(patterns: Sequence[str] | None) -> tuple[str, ...]:
-    """Constraint names for names and shell patterns, each once, in the order given; None means all.
-
-    Raises `UnknownNameError` for a pattern that matches nothing.
-
-    >>> expand_constraints(["trident_*", "delta_a_mu"])
-    ('trident_ccfr', 'trident_nutev', 'delta_a_mu')
-    """
-    names: dict[str, None] = {}
-    for pattern in constraint_names() if patterns is None else patterns:
-        matches = [name for name in _CONSTRAINTS if fnmatch.fnmatchcase(name, pattern)]
-        if not matches:
-            raise UnknownNameError(f"unknown constraint {pattern!r}: {nearest(pattern, _CONSTRAINTS)}")
-        names |= dict.fromkeys(matches)
-    return tuple(names)
-
-
-def describe(constraint: str, observables: str = "paper") -> ConstraintInfo:
-    """Long name, observable, references (measurement first, then prediction), status and CL of a constraint."""
-    (name,) = expand_constraints([constraint])
-    item, measurement = _CONSTRAINTS[name], measurements(observables)[name]
-    references = tuple(dict.fromkeys(measurement.references + item.references))
-    return ConstraintInfo(
-        item.long_name, item.observable_name, item.observable_units, references, measurement.status, measurement.cl,
-        measurement,
-    )  # fmt: skip
+    derived: Mapping[str, Array] = {}
 
 
 def split_normal_chi2(value: Array, measurement: Measurement) -> Array:
@@ -168,7 +54,7 @@ class Likelihood:
     for, only the first one is summed), `chi2_zero` each chi2 at zero coupling.
     """
 
-    model: Model
+    model: AnyModel
     constraints: tuple[str, ...]
     observables: str
     chi2_zero: Mapping[str, float]
@@ -196,33 +82,44 @@ class Likelihood:
     def terms(self, m_X: ArrayLike, g_X: ArrayLike, eps: ArrayLike = 0.0) -> dict[str, Array]:
         """delta chi2 of every constraint by name, each on the broadcast shape of the arguments."""
         shape = jnp.broadcast_shapes(*(jnp.shape(value) for value in (m_X, g_X, eps)))
-        terms = self.evaluate({"m_X": m_X, "g_X": g_X, "eps": eps})
+        parameters = dict(zip(self.model.required, (m_X, g_X), strict=True))
+        if "eps" in self.model.parameters:
+            parameters["eps"] = eps
+        terms = self.evaluate(parameters)
         return {name: jnp.broadcast_to(term.delta_chi2, shape) for name, term in terms.items()}
 
     @in_float64
     def evaluate(self, parameters: Mapping[str, ArrayLike]) -> dict[str, Term]:
-        """All terms at `parameters` (names of `zscan.parameters`; m_X and g_X are needed), on their own shapes."""
-        for name in ("m_X", "g_X"):
+        """All terms at `parameters` (names of `zscan.parameters` that the model has), on their own shapes.
+
+        Raises `ParameterError` for a missing parameter, `UnknownNameError` for one that the model does not have.
+        """
+        for name in self.model.required:
             if name not in parameters:
                 raise ParameterError(f"the parameter {name} is needed")
         for name in parameters:
             parameter_info(name)
+            if name not in self.model.parameters:
+                allowed = nearest(name, self.model.parameters)
+                raise UnknownNameError(f"{name!r} is not a parameter of {self.model.name}: {allowed}")
         values = dict(zip(parameters, as_float64(*parameters.values()), strict=True))
-        m_X, g_X = values.pop("m_X"), values.pop("g_X")
-        eps = values.pop("eps", jnp.zeros(())) + values.pop("eps_over_g", jnp.zeros(())) * g_X
-        valid = m_X > 0
-        safe = jnp.where(valid, m_X, 1.0)  # keeps gradients finite where the result is NaN
-        point = Point(
-            safe,
-            couplings(self.model, safe, g_X, eps, charges=values),
-            couplings(self.model, safe, g_X, eps, q2=0.0, charges=values),
-        )
+        valid = values["m_X"] > 0
+        values["m_X"] = jnp.where(valid, values["m_X"], 1.0)  # keeps gradients finite where the result is NaN
+        point = _charge_point(self.model, values) if isinstance(self.model, Model) else _effective_point(values)
         return {name: self._term(name, point, valid) for name in self.constraints}
 
     def _term(self, name: str, point: Point, valid: Array) -> Term:
-        observable = _CONSTRAINTS[name].predict(point)
-        delta_chi2 = split_normal_chi2(observable, measurements(self.observables)[name]) - self.chi2_zero[name]
-        return Term(jnp.where(valid, delta_chi2, jnp.nan), jnp.where(valid, observable, jnp.nan), valid)
+        item, measured = constraint(name), measurements(self.observables)
+        observable, derived, applies = item.predict(point, measured)
+        valid = valid & applies
+        delta_chi2 = split_normal_chi2(observable, measured[name]) - self.chi2_zero[name]
+        derived = {key: derived.get(key, jnp.full((), jnp.nan)) for key in item.derived}
+        return Term(
+            jnp.where(valid, delta_chi2, jnp.nan),
+            jnp.where(valid, observable, jnp.nan),
+            valid,
+            {key: jnp.where(valid, value, jnp.nan) for key, value in derived.items()},
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         """Everything beside the parameters that the numbers depend on: measurements and digests of kernel tables."""
@@ -237,24 +134,50 @@ class Likelihood:
         }
 
 
-def log_likelihood(
-    model: Model | str, constraints: Sequence[str] | None = None, observables: str = "paper"
-) -> Likelihood:
-    """The likelihood f(m_X, g_X, eps=0.) of a model (name, path or `Model`) for named constraints (None: all).
+def _charge_point(model: Model, values: dict[str, Array]) -> Point:
+    values = dict(values)
+    m_X, g_X = values.pop("m_X"), values.pop("g_X")
+    g_sb = values.pop("g_sb", None)
+    eps = values.pop("eps", jnp.zeros(())) + values.pop("eps_over_g", jnp.zeros(())) * g_X
+    on_shell = couplings(model, m_X, g_X, eps, charges=values)
+    return Point(m_X, on_shell, couplings(model, m_X, g_X, eps, q2=0.0, charges=values), g_sb)
 
-    Names may be shell patterns; `observables` is the set of measurements. The result is pure: it can be jitted,
-    vmapped and differentiated. Raises `UnknownNameError` and `ModelError`. Source: arXiv:2107.07518 sec. 3.
+
+def _effective_point(values: dict[str, Array]) -> Point:
+    m_X, g_sb = values["m_X"], values.get("g_sb")
+    if "width_over_m_X" in values:
+        return Point(m_X, None, None, g_sb, g_sb is None, values["width_over_m_X"])
+    zero = jnp.zeros(())
+    g_A = values.get("g_A", zero) + values.get("g_A_over_g_V", zero) * values["g_V"]
+    x = muon_couplings(values["g_V"], g_A, values.get("eps", zero))
+    return Point(m_X, x, x, g_sb, g_sb is None, electrons="eps" in values)
+
+
+def log_likelihood(
+    model: AnyModel | str, constraints: Sequence[str] | None = None, observables: str = "paper"
+) -> Likelihood:
+    """The likelihood f(m_X, g_X, eps=0.) of a model (name, path or `Model`) for named constraints (None: all it has).
+
+    Names may be shell patterns; `observables` is the set of measurements. For "muon-effective" the second argument is
+    g_V, and g_sb is profiled inside its bound; further parameters go through `Likelihood.evaluate`. The result is pure:
+    it can be jitted, vmapped and differentiated. Raises `UnknownNameError` and `ModelError`. Source: arXiv:2107.07518
+    sec. 3.
 
     >>> f = log_likelihood("Lmu-Ltau", ["delta_a_mu"])
     >>> round(float(f(0.1, 9.4620e-4)), 2)  # best fit of g-2 alone: 18.1/2 better than the Standard Model
     9.05
     """
-    names = expand_constraints(constraints)
+    model = load_model(model)
+    names = expand_constraints(model.constraints if constraints is None else constraints)
+    for name in names:
+        if model.constraints is not None and name not in model.constraints:
+            allowed = ", ".join(model.constraints)
+            raise UnknownNameError(f"{name!r} does not apply to the model {model.name}; allowed: {allowed}")
     zero = {}
     for name in names:
         at_zero = Likelihood(Model("no X"), (name,), observables, {name: 0.0}).evaluate({"m_X": 1.0, "g_X": 0.0})
         zero[name] = float(at_zero[name].delta_chi2)
-    return Likelihood(load_model(model), names, observables, zero)
+    return Likelihood(model, names, observables, zero)
 
 
 def bibtex_keys(constraints: Sequence[str], observables: str = "paper") -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 from zscan import charges as _charges
 from zscan.charges import Charges
 from zscan.constants import E_CHARGE
+from zscan.effective import EFFECTIVE_MODELS, EffectiveModel
 from zscan.errors import ModelError, ModelWarning, UnknownNameError, nearest
 
 SPECIES = ("Q", "U", "D", "L", "E", "N")
@@ -120,6 +121,21 @@ class Model:
         return "\n".join(lines)
 
     @property
+    def required(self) -> tuple[str, ...]:
+        """Parameters that a likelihood or a scan needs."""
+        return ("m_X", "g_X")
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Parameters that a likelihood or a scan may vary (right-handed neutrinos enter no observable)."""
+        return (*self.required, "eps", "eps_over_g", "g_sb", *CHARGE_PARAMETERS)
+
+    @property
+    def constraints(self) -> None:
+        """All constraints apply."""
+        return None
+
+    @property
     def mixing_ratio(self) -> float:
         """The number eps_over_g."""
         return self._mixing_number("eps_over_g")
@@ -152,9 +168,16 @@ GENERATIONS = {
     "N": ("1", "2", "3"),
 }
 
+CHARGE_PARAMETERS = tuple(
+    f"charge.{species}.{name}" for species, names in GENERATIONS.items() if species != "N" for name in names
+)
+
+AnyModel = Model | EffectiveModel
+
 
 def list_models() -> tuple[str, ...]:
-    """Names of the benchmark models, in the order of the paper.
+    """Names of the benchmark models, in the order of the paper (the effective models are "muon-effective" and
+    "muon-resonance", see `zscan.effective`).
 
     >>> "Lmu-Ltau" in list_models()
     True
@@ -162,8 +185,8 @@ def list_models() -> tuple[str, ...]:
     return tuple(_registry())
 
 
-def load_model(model: str | Path | Mapping[str, Any] | Model) -> Model:
-    """A model from a benchmark name, a path to a TOML file, a table, or a `Model` itself.
+def load_model(model: str | Path | Mapping[str, Any] | AnyModel) -> AnyModel:
+    """A model from a benchmark name, a path to a TOML file, a table, or a model itself.
 
     Raises `UnknownNameError` for a name that is neither a benchmark nor a file, `ModelError` for an unusable file;
     warns with `ModelWarning` when the charges are anomalous.
@@ -171,16 +194,21 @@ def load_model(model: str | Path | Mapping[str, Any] | Model) -> Model:
     >>> load_model("B-3Lmu").charge("L", "mu")
     Fraction(-3, 1)
     """
-    if isinstance(model, Model):
+    if isinstance(model, Model | EffectiveModel):
         return model
     if isinstance(model, Mapping):
+        if set(model) == {"name"} and model["name"] in EFFECTIVE_MODELS:
+            return EFFECTIVE_MODELS[model["name"]]
         return Model.from_table(model)
+    if str(model) in EFFECTIVE_MODELS:
+        return EFFECTIVE_MODELS[str(model)]
     if str(model) in _registry():
         return Model.from_table(_registry()[str(model)], str(model))
     path = Path(model)
     if not path.is_file():
+        known = (*list_models(), *EFFECTIVE_MODELS)
         raise UnknownNameError(
-            f"model {str(model)!r} is neither a benchmark nor a file; benchmarks: {nearest(str(model), list_models())}"
+            f"model {str(model)!r} is neither a benchmark nor a file; known: {nearest(str(model), known)}"
         )
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from zscan.couplings import CHARGE_NAMES
 from zscan.errors import UnknownNameError, nearest
+from zscan.model import CHARGE_PARAMETERS
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,23 @@ _PARAMETERS = {
     "m_X": ParameterInfo("GeV", "mass of X", 1.1e-5, 1e4),
     "g_X": ParameterInfo("1", "gauge coupling of X (eps for the model dark-photon)", -_PERTURBATIVE, _PERTURBATIVE),
     "eps": ParameterInfo("1", "kinetic mixing, on top of the model's own", -1.0, 1.0),
+    "g_V": ParameterInfo("1", "vector coupling of X to muons", -_PERTURBATIVE, _PERTURBATIVE),
+    "g_A": ParameterInfo("1", "axial coupling of X to muons", -_PERTURBATIVE, _PERTURBATIVE),
+    "g_A_over_g_V": ParameterInfo("1", "axial over vector coupling of X to muons, on top of g_A", -1e6, 1e6),
+    "g_sb": ParameterInfo("1", "coupling of X to b -> s, left- plus right-handed", -1.0, 1.0),
+    "width_over_m_X": ParameterInfo("1", "total width of X over its mass", 1e-30, 10.0),
     "eps_over_g": ParameterInfo("1", "kinetic mixing over g_X, on top of the model's own", -1e6, 1e6),
 }
-# Right-handed neutrinos are heavy or decoupled: their charges enter no observable.
 _PARAMETERS |= {
-    name: ParameterInfo("1", f"X charge of {name.removeprefix('charge.')}", -1e6, 1e6)
-    for name in CHARGE_NAMES
-    if not name.startswith("charge.N.")
+    name: ParameterInfo("1", f"X charge of {name.removeprefix('charge.')}", -1e6, 1e6) for name in CHARGE_PARAMETERS
 }
 
 
 def parameter_names() -> tuple[str, ...]:
     """All parameter names.
 
-    >>> parameter_names()[:4]
-    ('m_X', 'g_X', 'eps', 'eps_over_g')
+    >>> parameter_names()[:3]
+    ('m_X', 'g_X', 'eps')
     """
     return tuple(_PARAMETERS)
 

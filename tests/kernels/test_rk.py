@@ -146,7 +146,7 @@ def test_complex_g_sb_and_electrons_agree_with_direct_quadrature():
 
 
 def _exact_integrals(expansion: _resonance.Expansion, m_X: float, width: float) -> list[mpmath.mpf]:
-    """int Re(F P), int w |P|^2 of the polynomials of one interval, from Legendre functions in 300 digits (150 are lost)."""
+    """int Re(F P), int w |P|^2 of the polynomials of one interval, by Legendre functions (300 digits, 150 are lost)."""
     a, b = mpmath.mpf(expansion.lower), mpmath.mpf(expansion.upper)
     half, y = (b - a) / 2, m_X * width
     z = (m_X**2 - (a + b) / 2 - 1j * y) / half

@@ -1,4 +1,4 @@
-"""Fig 2: what it must contain and what its map must bear out (statements of arXiv:2107.07518 sec. 3.5.1)."""
+"""Figures: what each must contain and what its map must bear out (statements of arXiv:2107.07518 sec. 3)."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ import zscan
 from zscan.errors import UnknownNameError
 from zscan.figure import make_figure
 from zscan.results.contours import crossings
-from zscan.results.figures import FIGURES, draw, fig2
+from zscan.results.figures import FIGURES, draw, fig1, fig2, fig10
+from zscan.results.figures.layers import interval
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_every_layer_is_drawn_and_named(data):
     figure = draw(fig2.SPEC, data)
     (axes,) = figure.axes
     drawn = {artist.get_gid() for artist in axes.collections} - {None}
-    assert {"delta_a_mu/edges", "delta_a_mu/centre", "trident_ccfr/excluded", "borexino/excluded"} <= drawn
+    assert {"delta_a_mu/edges", "delta_a_mu/centre", "trident_ccfr/region", "borexino/region"} <= drawn
     legend = " ".join(text.get_text() for text in axes.get_legend().get_texts())
     for name in ("CCFR", "NuTeV", "Borexino", "g-2"):
         assert name in legend
@@ -76,3 +77,107 @@ def test_a_missing_layer_is_an_error(data):
 
 def test_registry():
     assert all(number == spec.number for number, spec in FIGURES.items())
+
+
+@pytest.fixture(scope="module")
+def data1(tmp_path_factory):
+    """The map of Fig 1 on its own card but for the axis g_V, which needs fewer points here."""
+    path = zscan.run_scan("fig1", tmp_path_factory.mktemp("fig1") / "fig1.h5", overrides=["axis.g_V.num=161"])
+    with zscan.open_scan(path) as data:
+        yield data
+
+
+@pytest.fixture(scope="module")
+def data10(tmp_path_factory):
+    with zscan.open_scan(make_figure("10", tmp_path_factory.mktemp("fig10"))[0]) as data:
+        yield data
+
+
+def within(data, constraint, n_sigma):
+    lower, _, upper = interval(data, constraint, n_sigma)
+    observable = data[f"observable/{constraint}"]
+    return (observable >= lower) & (observable <= upper)
+
+
+def test_fig1_has_a_panel_per_ratio_with_all_layers(data1):
+    figure = draw(fig1.SPEC, data1)
+    assert [axes.get_title() for axes in figure.axes] == [
+        f"$g_A/g_V = {r:g}$" for r in (-1, -0.4, -0.2, 0, 0.2, 0.4, 1)
+    ]
+    drawn = {axes.get_title(): {artist.get_gid() for artist in axes.collections} - {None} for axes in figure.axes}
+    assert {"r_k/region", "trident_ccfr/region", "trident_nutev/region", "delta_a_mu/edges"} <= drawn["$g_A/g_V = 0$"]
+    for ratio in ("-1", "1"):  # no band at all for |g_A/g_V| > 0.447
+        assert "delta_a_mu/edges" not in drawn[f"$g_A/g_V = {ratio}$"]
+    assert drawn["$g_A/g_V = 1$"] == set()  # no neutrino coupling, no R_K
+    guides = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_gid() == "guide"]
+    np.testing.assert_allclose(guides, [1.0488, 2.4495], rtol=1e-4)
+
+
+def test_fig1_band_starts_where_the_axial_part_wins(data1):
+    # r(m_X) = |g_A/g_V| at 0.052 GeV for 0.2 and 0.416 GeV for 0.4
+    positive = (data1["observable/delta_a_mu"] > 0).any("g_V")
+    for ratio, start in ((0.2, 0.052), (0.4, 0.416), (-0.2, 0.052), (-0.4, 0.416)):
+        masses = data1["m_X"].where(positive.sel(g_A_over_g_V=ratio), drop=True)
+        assert float(masses.min()) == pytest.approx(start, rel=0.03)
+
+
+def test_fig1_no_narrow_mediator_explains_r_k_inside_the_bin(data1):
+    inside = data1.sel(m_X=slice(1.05, 2.44), g_V=slice(0, 0.2))
+    assert not within(inside, "r_k", 2).any()
+    outside = within(data1.sel(m_X=slice(2.5, 5)), "r_k", 2).any(["m_X", "g_V"])
+    assert outside.sel(g_A_over_g_V=slice(-1, 0)).all()
+    assert not outside.sel(g_A_over_g_V=1.0)
+
+
+def test_fig1_smallest_g_V_that_explains_r_k(data1):
+    # 2 sigma, phase flavio: quadrature of flavio's amplitudes, 3 % (5 % with the steps of this grid)
+    for ratio, found in ((0.0, {0.3: 0.244, 1.0: 0.0361, 3.0: 0.0443}), (-1.0, {0.3: 0.114, 1.0: 0.0159, 3.0: 0.0208})):
+        for m_X, expected in found.items():
+            column = data1["observable/r_k"].sel(g_A_over_g_V=ratio).sel(m_X=m_X, method="nearest")
+            upper = interval(data1, "r_k", 2)[2]
+            assert crossings(data1["g_V"].values, column.values, upper)[0] == pytest.approx(expected, rel=0.05)
+
+
+def test_fig1_no_single_mediator_explains_both_anomalies(data1):
+    both = within(data1, "r_k", 2) & within(data1, "delta_a_mu", 2)
+    assert both.any()  # just above 2.45 GeV ...
+    assert float(data1["m_X"].where(both.any(["g_V", "g_A_over_g_V"]), drop=True).min()) > 2.44
+    allowed = data1["observable/trident_ccfr"] <= 1.3688
+    assert not (both & allowed).any()  # ... and CCFR excludes it
+    # below the window R_K alone is excluded by CCFR everywhere
+    assert not (within(data1, "r_k", 2) & allowed).sel(m_X=slice(0, 1.05)).any()
+
+
+def test_fig10_minima(data10):
+    narrow = data10.sel(width_over_m_X=1e-8)
+    r_k, g_V = narrow["observable/r_k_minimum"], narrow["observable/g_V_minimum"]
+    # flavio's amplitudes, 1e-3 in R_K and 2 % in g_V
+    for m_X, expected in ((0.5, 0.660), (1.0, 0.855), (2.5, 0.773), (4.0, 0.546)):
+        assert float(r_k.sel(m_X=m_X)) == pytest.approx(expected, abs=1e-3)
+    assert float(g_V.sel(m_X=0.5)) == pytest.approx(1.32, rel=0.02)
+    assert float(g_V.sel(m_X=4.0)) == pytest.approx(-1.06, rel=0.02)
+    inside = narrow.sel(m_X=slice(1.06, 2.44))
+    np.testing.assert_allclose(inside["observable/r_k_minimum"], 1.00042, atol=1e-4)
+    assert (abs(inside["observable/g_V_minimum"]) < 1e-6).all()
+    for width, values in ((0.1, (0.997, 0.951)), (0.2, (0.994, 0.926)), (0.5, (0.988, 0.936))):
+        broad = data10["observable/r_k_minimum"].sel(width_over_m_X=width)
+        np.testing.assert_allclose(broad.sel(m_X=[1.7, 2.3], method="nearest"), values, atol=1e-3)
+
+
+def test_fig10_even_broad_resonances_reach_the_measured_value_near_the_edges_only(data10):
+    out_of_reach = {1e-8: (1.020, 2.461), 0.1: (1.037, 2.393), 0.2: (1.080, 2.363), 0.5: (1.217, 2.448)}
+    for width, expected in out_of_reach.items():
+        curve = data10.sel(width_over_m_X=width)
+        found = crossings(curve["m_X"].values, curve["observable/r_k_minimum"].values, 0.890, log=False)
+        np.testing.assert_allclose(found, expected, rtol=5e-3)
+        sign = crossings(curve["m_X"].values, curve["observable/g_V_minimum"].values, 0.0, log=False)
+        assert sign.size == 1
+        if width > 1e-3:
+            assert sign[0] == pytest.approx(1.897, rel=5e-3)
+
+
+def test_fig10_is_drawn(data10):
+    figure = draw(fig10.SPEC, data10)
+    assert len(figure.axes) == 2
+    labels = " ".join(text.get_text() for text in figure.axes[0].get_legend().get_texts())
+    assert all(text in labels for text in ("1e-08", "0.5", "LHCb"))

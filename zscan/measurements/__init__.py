@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -17,7 +18,8 @@ class Measurement:
 
     `error_plus` and `error_minus` are one standard deviation upwards and downwards from `value`. `excluded_above` is
     the limit drawn in figures, at confidence level `cl`. `status` is "published", or "provisional" for a number that
-    could not be checked against its publication or rests on a choice; `note` says which.
+    could not be checked against its publication or rests on a choice; `note` says which. `options` are choices of the
+    prediction that belong to the set (keyword arguments of its kernel).
     """
 
     value: float
@@ -28,6 +30,7 @@ class Measurement:
     status: str = "published"
     excluded_above: float | None = None
     note: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if self.error_plus == self.error_minus:
@@ -43,7 +46,7 @@ def observable_sets() -> tuple[str, ...]:
     """Names of the observable sets that `observables =` of a card and `log_likelihood` accept.
 
     >>> observable_sets()
-    ('paper',)
+    ('current', 'paper')
     """
     files = resources.files("zscan").joinpath("measurements").iterdir()
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in files if entry.name.endswith(".toml")))
@@ -55,7 +58,10 @@ def measurements(observables: str) -> dict[str, Measurement]:
     if observables not in observable_sets():
         raise UnknownNameError(f"unknown observable set {observables!r}: {nearest(observables, observable_sets())}")
     file = resources.files("zscan").joinpath("measurements", f"{observables}.toml")
-    return {name: _measurement(table) for name, table in tomllib.loads(file.read_text(encoding="utf-8")).items()}
+    tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    base = tables.pop("base", None)  # a set names what it changes and takes the rest from another one
+    inherited = measurements(base) if base else {}
+    return inherited | {name: _measurement(table) for name, table in tables.items()}
 
 
 def _measurement(table: dict[str, Any]) -> Measurement:

@@ -33,7 +33,10 @@ class MapAxis:
 
 @dataclass(frozen=True)
 class MapConstraint:
-    """An entry of the `constraint` axis; `chi2_zero` is its chi2 at zero coupling."""
+    """An entry of the `constraint` axis; `chi2_zero` is its chi2 at zero coupling.
+
+    `derived` are further observables that it predicts: (name, long name, units).
+    """
 
     name: str
     long_name: str
@@ -43,6 +46,12 @@ class MapConstraint:
     status: str
     cl: str
     chi2_zero: float
+    derived: tuple[tuple[str, str, str], ...] = ()
+
+    def describe(self, observable: str) -> tuple[str, str] | None:
+        """Long name and units of an observable of this constraint, None if it is not one of its own."""
+        names = {self.name: (self.observable_name, self.observable_units)}
+        return (names | {name: (long_name, units) for name, long_name, units in self.derived}).get(observable)
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,14 @@ class MapHeader:
         return cls(
             axes=tuple(MapAxis(**axis | {"values": tuple(axis["values"])}) for axis in table["axes"]),
             constraints=tuple(
-                MapConstraint(**item | {"references": tuple(item["references"])}) for item in table["constraints"]
+                MapConstraint(
+                    **item
+                    | {
+                        "references": tuple(item["references"]),
+                        "derived": tuple(tuple(entry) for entry in item["derived"]),
+                    }
+                )
+                for item in table["constraints"]
             ),
             stored_observables=tuple(table["stored_observables"]),
             dtype=table["dtype"],

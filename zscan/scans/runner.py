@@ -24,8 +24,9 @@ import numpy as np
 from tqdm import tqdm
 
 import zscan
+from zscan.constraints import describe
 from zscan.errors import IncompleteScanError, ParameterError, ResultExistsError
-from zscan.likelihood import bibtex_keys, describe
+from zscan.likelihood import bibtex_keys
 from zscan.parameters import parameter_info
 from zscan.results.check import json_attribute, open_checked
 from zscan.results.files import remove_stale, require_space
@@ -198,7 +199,7 @@ def map_header(spec: ScanSpec, command: str) -> MapHeader:
     constraints = tuple(
         MapConstraint(
             name, info.long_name, info.observable_name, info.observable_units, tuple(info.references),
-            info.status, info.cl, float(spec.likelihood.chi2_zero[name]),
+            info.status, info.cl, float(spec.likelihood.chi2_zero[name]), info.derived,
         )
         for name, info in infos.items()
     )  # fmt: skip

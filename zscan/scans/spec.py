@@ -16,10 +16,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import zscan
+from zscan.constraints import expand_constraints, observable_names
 from zscan.errors import CardError, Fault, UnknownNameError, ZscanError, nearest
-from zscan.likelihood import Likelihood, expand_constraints, log_likelihood
+from zscan.likelihood import Likelihood, log_likelihood
 from zscan.measurements import observable_sets
-from zscan.model import Model, load_model
+from zscan.model import AnyModel, load_model
 from zscan.parameters import parameter_info, parameter_names
 from zscan.results.layout import SCHEMA_VERSION
 from zscan.scans.cards import RawCard, read_card
@@ -29,7 +30,7 @@ FORMAT = 1
 _MAX_NUM = 10_000_000
 _MAX_TILE_POINTS = 100_000_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_REQUIRED = ("m_X", "g_X")
+_REQUIRED = ("m_X", "g_X")  # of a model that could not be read
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -85,7 +86,7 @@ class ScanSpec:
     """
 
     name: str
-    model: Model
+    model: AnyModel
     observables: str
     constraints: tuple[str, ...]
     axes: tuple[Axis, ...]
@@ -148,18 +149,20 @@ def load_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] |
         faults.append(Fault("format", "unknown card format", card["format"], str(FORMAT)))
     if "name" in card and not _NAME.fullmatch(card["name"]):
         faults.append(Fault("name", "not usable as a file name", card["name"], "letters, digits and . _ + -"))
-    axes = _axes(card.get("axis", {}), faults)
-    fixed = _fixed(card.get("fixed", {}), faults)
+    model = _model(card["model"], raw, faults) if "model" in card else None
+    required = _REQUIRED if model is None else model.required
+    allowed = parameter_names() if model is None else model.parameters
+    axes = _axes(card.get("axis", {}), required, allowed, faults)
+    fixed = _fixed(card.get("fixed", {}), allowed, faults)
     for name in sorted({*card.get("axis", {})} & {*card.get("fixed", {})}):
         faults.append(Fault(f"fixed.{name}", "both an axis and fixed"))
-    for name in _REQUIRED:
+    for name in required:
         if "axis" in card and "fixed" in card and name not in card["axis"] and name not in card["fixed"]:
             faults.append(Fault(f"axis.{name}", "missing", allowed=f"an axis {name}, or {name} in [fixed]"))
-    if card.get("axis") == {} and all(name in card.get("fixed", {}) for name in _REQUIRED):
+    if card.get("axis") == {} and all(name in card.get("fixed", {}) for name in required):
         faults.append(Fault("axis", "missing", allowed="at least one axis"))
     output = _validate(_Output, card.get("output", {}), "output", faults)
-    model = _model(card["model"], raw, faults) if "model" in card else None
-    names = _physics(card, output, faults)
+    names = _physics(card, output, model, faults)
     if faults or model is None or names is None:
         raise CardError(raw.label, faults)
     try:
@@ -216,12 +219,14 @@ def _fault(section: type[_Section], path: str, item: Any) -> Fault:
     )
 
 
-def _axes(tables: Mapping[str, Any], faults: list[Fault]) -> tuple[Axis, ...]:
+def _axes(
+    tables: Mapping[str, Any], required: Sequence[str], allowed: Sequence[str], faults: list[Fault]
+) -> tuple[Axis, ...]:
     axes = {}
     for name, table in tables.items():
         path = f"axis.{name}"
         before = len(faults)
-        _check_name(name, path, faults)
+        _check_name(name, path, allowed, faults)
         definition = {key: value for key, value in _validate(_Axis, table, path, faults).items() if value is not None}
         given = set(table) if isinstance(table, Mapping) else set()
         if "values" in given:
@@ -236,7 +241,9 @@ def _axes(tables: Mapping[str, Any], faults: list[Fault]) -> tuple[Axis, ...]:
             values = _spaced(definition, name, path, faults)
         if len(faults) == before and values is not None:
             axes[name] = Axis(name, values, definition)
-    order = [name for name in axes if name not in _REQUIRED] + [name for name in _REQUIRED if name in axes]
+    # m_X and the coupling last, as in the map; a width comes before the mass
+    last = sorted((name for name in required if name in axes), key=["width_over_m_X", "m_X", "g_X", "g_V"].index)
+    order = [name for name in axes if name not in last] + last
     return tuple(axes[name] for name in order)
 
 
@@ -277,11 +284,11 @@ def _spaced(definition: dict[str, Any], name: str, path: str, faults: list[Fault
     return _frozen(values)
 
 
-def _fixed(table: Mapping[str, Any], faults: list[Fault]) -> dict[str, float]:
+def _fixed(table: Mapping[str, Any], allowed: Sequence[str], faults: list[Fault]) -> dict[str, float]:
     fixed = {}
     for name, raw in table.items():
         path = f"fixed.{name}"
-        _check_name(name, path, faults)
+        _check_name(name, path, allowed, faults)
         found: list[Fault] = []
         section = _validate(_Fixed, {"value": raw}, path, found)
         faults += [Fault(path, fault.problem, fault.value, fault.allowed) for fault in found]
@@ -291,9 +298,10 @@ def _fixed(table: Mapping[str, Any], faults: list[Fault]) -> dict[str, float]:
     return dict(sorted(fixed.items()))
 
 
-def _check_name(name: str, path: str, faults: list[Fault]) -> None:
-    if name not in parameter_names():
-        faults.append(Fault(path, "unknown parameter", allowed=nearest(name, parameter_names())))
+def _check_name(name: str, path: str, allowed: Sequence[str], faults: list[Fault]) -> None:
+    if name not in allowed:
+        problem = "not a parameter of this model" if name in parameter_names() else "unknown parameter"
+        faults.append(Fault(path, problem, allowed=nearest(name, allowed)))
 
 
 def _check_range(name: str, value: float, path: str, faults: list[Fault]) -> None:
@@ -305,7 +313,7 @@ def _check_range(name: str, value: float, path: str, faults: list[Fault]) -> Non
         faults.append(Fault(path, "out of range", value, f"{info.minimum:g} to {info.maximum:g} [{info.units}]"))
 
 
-def _model(value: Any, raw: RawCard, faults: list[Fault]) -> Model | None:
+def _model(value: Any, raw: RawCard, faults: list[Fault]) -> AnyModel | None:
     if not isinstance(value, str | dict):
         faults.append(Fault("model", "wrong type", value, "a benchmark name, a path or a table"))
         return None
@@ -318,7 +326,9 @@ def _model(value: Any, raw: RawCard, faults: list[Fault]) -> Model | None:
         return None
 
 
-def _physics(card: Mapping[str, Any], output: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...] | None:
+def _physics(
+    card: Mapping[str, Any], output: Mapping[str, Any], model: AnyModel | None, faults: list[Fault]
+) -> tuple[str, ...] | None:
     """Constraint names, None when some are unknown; checks the observable set and the stored observables too."""
     if "observables" in card and card["observables"] not in observable_sets():
         faults.append(
@@ -339,14 +349,17 @@ def _physics(card: Mapping[str, Any], output: Mapping[str, Any], faults: list[Fa
     if patterns == []:
         known = False
         faults.append(Fault("constraints", "empty", allowed="at least one constraint, or no key for all"))
-    names = expand_constraints(patterns) if known else None
+    names = (
+        expand_constraints(patterns if patterns is not None or model is None else model.constraints) if known else None
+    )
+    available = [] if names is None else observable_names(names)
     stored = output.get("observables", [])
     for index, name in enumerate(stored):
         path = f"output.observables.{index}"
         if name in stored[:index]:
             faults.append(Fault(path, "given twice", name))
-        elif names is not None and name not in names:
-            faults.append(Fault(path, "not among the constraints of the card", name, nearest(name, names)))
+        elif names is not None and name not in available:
+            faults.append(Fault(path, "not among the constraints of the card", name, nearest(name, available)))
     return names
 
 

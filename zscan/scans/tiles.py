@@ -79,8 +79,11 @@ class TileEvaluator:
             delta_chi2.append(jnp.broadcast_to(_stored(valid, dtype), shape))
         # One array per row, not one for all: stacking would copy everything once more, into fresh memory.
         fields = {"delta_chi2": delta_chi2, "status": status}
+        observables = {name: term.observable for name, term in terms.items()}
+        for term in terms.values():
+            observables |= term.derived
         for name in self.spec.stored_observables:
-            fields[f"observable/{name}"] = [jnp.broadcast_to(_stored(terms[name].observable, dtype), shape)]
+            fields[f"observable/{name}"] = [jnp.broadcast_to(_stored(observables[name], dtype), shape)]
         return fields
 
 

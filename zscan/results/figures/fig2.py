@@ -1,18 +1,27 @@
 """Fig 2 of arXiv:2107.07518: the (m_X, g_X) plane of L_mu - L_tau."""
 
+import xarray as xr
+
 from zscan.results.figures.layers import Band, Excluded
-from zscan.results.figures.plot import FigureSpec
+from zscan.results.figures.plot import FigureSpec, Panel
+
+LAYERS = (
+    Excluded("trident_ccfr", r"CCFR, $\nu$ trident"),
+    Excluded("trident_nutev", r"NuTeV, $\nu$ trident"),
+    Excluded("borexino", r"Borexino, $^7$Be"),
+    Band("delta_a_mu", r"$(g-2)_\mu$"),
+)
+
+
+def _panels(data: xr.Dataset) -> tuple[Panel, ...]:
+    return (Panel(LAYERS, title=r"$L_\mu - L_\tau$"),)
+
 
 SPEC = FigureSpec(
     number="2",
     card="fig2",
-    title=r"$L_\mu - L_\tau$",
-    layers=(
-        Excluded("trident_ccfr", r"CCFR, $\nu$ trident"),
-        Excluded("trident_nutev", r"NuTeV, $\nu$ trident"),
-        Excluded("borexino", r"Borexino, $^7$Be"),
-        Band("delta_a_mu", r"$(g-2)_\mu$"),
-    ),
+    axes=("m_X", "g_X"),
+    panels=_panels,
     caption=(
         "L_mu - L_tau with the kinetic mixing of the mu-tau loop, none at high scales. "
         "NSI vanish identically: electrons and quarks carry no charge, and kinetic mixing cancels in neutral matter. "

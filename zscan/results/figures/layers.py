@@ -1,9 +1,14 @@
-"""Layers of a figure in the (m_X, coupling) plane: the g-2 band and excluded regions, drawn from a map alone."""
+"""Layers of a figure, drawn from a map alone: bands, excluded and favoured regions, curves, lines.
+
+Each layer has `draw(axes, data)`, which returns its legend entries; `data` has the axes of the panel left, x before y.
+`constraint` names what it rests on, for the caption (None for a mere guide).
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,20 +36,20 @@ class Band:
 
     def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
         """Draw the band; returns its legend entries."""
-        m_X, g_X, observable = plane(data, self.constraint)
-        measured = measurement(data, self.constraint)
-        lower = measured["value"] - self.n_sigma * measured["error_minus"]
-        upper = measured["value"] + self.n_sigma * measured["error_plus"]
+        x, y, observable = plane(data, self.constraint)
+        lower, centre, upper = interval(data, self.constraint, self.n_sigma)
         edges = [upper] if lower <= 0 else [lower, upper]
         solid: dict[str, Any] = {"colors": "black", "linewidths": 1.3, "linestyles": "solid"}
-        axes.contour(m_X, g_X, observable, levels=edges, **solid).set_gid(f"{self.constraint}/edges")
-        line = matplotlib.lines.Line2D([], [], color="black", lw=1.3, label=f"{self.name}, ${self.n_sigma:g}\\sigma$")
+        _contour(axes, x, y, observable, edges, f"{self.constraint}/edges", solid)
+        label = f"{self.name}, ${self.n_sigma:g}\\sigma$"
         if lower <= 0:
-            line.set_label(f"{line.get_label()} upper limit")
-            return [line]
+            return [matplotlib.lines.Line2D([], [], color="black", lw=1.3, label=f"{label} upper limit")]
         dashed: dict[str, Any] = {"colors": "black", "linewidths": 1.0, "linestyles": "dashed"}
-        axes.contour(m_X, g_X, observable, levels=[measured["value"]], **dashed).set_gid(f"{self.constraint}/centre")
-        return [line, matplotlib.lines.Line2D([], [], color="black", lw=1.0, ls="--", label=f"{self.name}, centre")]
+        _contour(axes, x, y, observable, [centre], f"{self.constraint}/centre", dashed)
+        return [
+            matplotlib.lines.Line2D([], [], color="black", lw=1.3, label=label),
+            matplotlib.lines.Line2D([], [], color="black", lw=1.0, ls="--", label=f"{self.name}, centre"),
+        ]
 
 
 @dataclass(frozen=True)
@@ -56,37 +61,109 @@ class Excluded:
 
     def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
         """Shade the region; returns its legend entry."""
-        m_X, g_X, observable = plane(data, self.constraint)
-        limit = measurement(data, self.constraint)["excluded_above"]
-        face, hatch = style.FILL[self.constraint]
-        excess = np.ma.masked_invalid(observable - limit)
-        region = axes.contourf(m_X, g_X, excess, levels=[0.0, np.inf], colors=[face], alpha=0.85, hatches=[hatch])
-        region.set_edgecolor("white")
-        region.set_linewidth(0.0)
-        region.set_gid(f"{self.constraint}/excluded")
-        axes.contour(m_X, g_X, excess, levels=[0.0], colors="#404040", linewidths=0.7)
-        provisional = " (provisional)" if measurement(data, self.constraint)["status"] == "provisional" else ""
-        return [matplotlib.patches.Patch(fc=face, ec="#404040", lw=0.7, hatch=hatch, label=self.label + provisional)]
+        x, y, observable = plane(data, self.constraint)
+        measured = measurement(data, self.constraint)
+        provisional = " (provisional)" if measured["status"] == "provisional" else ""
+        return _shade(axes, x, y, observable - measured["excluded_above"], self.constraint, self.label + provisional)
 
 
-Layer = Band | Excluded
+@dataclass(frozen=True)
+class Favoured:
+    """Region in which an observable lies within `n_sigma` of its measurement, shaded."""
+
+    constraint: str
+    label: str
+    n_sigma: float = 2.0
+
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
+        """Shade the region; returns its legend entry."""
+        x, y, observable = plane(data, self.constraint)
+        lower, centre, upper = interval(data, self.constraint, self.n_sigma)
+        inside = self.n_sigma - np.where(
+            observable > centre, self.n_sigma * (observable - centre) / (upper - centre),
+            self.n_sigma * (centre - observable) / (centre - lower),
+        )  # fmt: skip
+        return _shade(axes, x, y, inside, self.constraint, f"{self.label}, ${self.n_sigma:g}\\sigma$")
 
 
-def plane(data: xr.Dataset, constraint: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Axes m_X and g_X of a map and the stored observable of a constraint as an array (g_X, m_X) for drawing.
+@dataclass(frozen=True)
+class Curves:
+    """A stored observable against x, one line for each value of the axis `over`."""
 
-    Raises `UnknownNameError` when the map does not hold the observable or has further axes left.
-    """
-    name = f"observable/{constraint}"
+    constraint: str
+    observable: str
+    over: str
+    symbol: str
+
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
+        """Draw the lines; returns their legend entries."""
+        values = stored(data, self.observable)
+        (x,) = (name for name in values.dims if name != self.over)
+        lines: list[Artist] = []
+        for value, (colour, dashes) in zip(data[self.over].values, style.LINES, strict=False):
+            y = values.sel({self.over: value}).values
+            (line,) = axes.plot(data[x].values, y, color=colour, ls=dashes, lw=1.3, label=f"{self.symbol} = {value:g}")
+            line.set_gid(f"{self.observable}/{value:g}")
+            lines.append(line)
+        return lines
+
+
+@dataclass(frozen=True)
+class MeasuredRange:
+    """Horizontal dashed lines at the measured value plus and minus `n_sigma`."""
+
+    constraint: str
+    label: str
+    n_sigma: float = 1.0
+
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
+        """Draw the lines; returns their legend entry."""
+        lower, _, upper = interval(data, self.constraint, self.n_sigma)
+        for value in (lower, upper):
+            axes.axhline(value, color="black", lw=1.0, ls="--", gid=f"{self.constraint}/range")
+        label = f"{self.label}, ${self.n_sigma:g}\\sigma$"
+        return [matplotlib.lines.Line2D([], [], color="black", lw=1.0, ls="--", label=label)]
+
+
+@dataclass(frozen=True)
+class VerticalLines:
+    """Dotted gray guides at fixed x."""
+
+    at: Sequence[float]
+    label: str
+    constraint: None = None
+
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
+        """Draw the guides; returns their legend entry."""
+        for value in self.at:
+            axes.axvline(value, color="#707070", lw=0.9, ls=":", gid="guide")
+        return [matplotlib.lines.Line2D([], [], color="#707070", lw=0.9, ls=":", label=self.label)]
+
+
+Layer = Band | Excluded | Favoured | Curves | MeasuredRange | VerticalLines
+
+
+def stored(data: xr.Dataset, observable: str) -> xr.DataArray:
+    """A stored observable of a map; raises `UnknownNameError`, which says how to store it, if it is not there."""
+    name = f"observable/{observable}"
     if name not in data:
+        there = ", ".join(sorted(key for key in map(str, data) if key.startswith("observable/")))
         raise UnknownNameError(
-            f"the map holds no observable {constraint!r}; add it to output.observables of its card "
-            f"(stored: {', '.join(sorted(key for key in map(str, data) if key.startswith('observable/')))})"
+            f"the map holds no observable {observable!r}; add it to output.observables of its card (stored: {there})"
         )
-    values = data[name]
-    if set(values.dims) != {"m_X", "g_X"}:
-        raise UnknownNameError(f"{name} has the axes {values.dims}; select one value of each but m_X and g_X first")
-    return data["m_X"].values, data["g_X"].values, values.transpose("g_X", "m_X").values
+    return data[name]
+
+
+def plane(data: xr.Dataset, observable: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The two axes x, y that a map has left and a stored observable as an array (y, x) for drawing.
+
+    Raises `UnknownNameError` when the map does not hold the observable or has not exactly two axes left.
+    """
+    values = stored(data, observable)
+    if values.ndim != 2:
+        raise UnknownNameError(f"{observable} has the axes {values.dims}; select one value of all but two first")
+    x, y = values.dims
+    return data[x].values, data[y].values, values.values.T
 
 
 def measurement(data: xr.Dataset, constraint: str) -> dict[str, Any]:
@@ -95,6 +172,37 @@ def measurement(data: xr.Dataset, constraint: str) -> dict[str, Any]:
     return {key: _number(value) for key, value in table.items()}
 
 
+def interval(data: xr.Dataset, constraint: str, n_sigma: float) -> tuple[float, float, float]:
+    """Measured value minus `n_sigma` standard deviations, itself, and plus `n_sigma`."""
+    measured = measurement(data, constraint)
+    value = float(measured["value"])
+    return value - n_sigma * measured["error_minus"], value, value + n_sigma * measured["error_plus"]
+
+
 def _number(value: Any) -> Any:
     is_number = isinstance(value, str) and re.fullmatch(r"-?0x[01]\.[0-9a-f]+p[+-]\d+", value)
     return float.fromhex(value) if is_number else value
+
+
+def _contour(
+    axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, levels: list[float], gid: str, look: dict[str, Any]
+) -> None:
+    """Contour lines; nothing where the level is not reached at all (an absent band is a result, not a fault)."""
+    finite = values[np.isfinite(values)]
+    reached = [level for level in levels if finite.size and finite.min() < level < finite.max()]
+    if reached:
+        axes.contour(x, y, np.ma.masked_invalid(values), levels=reached, **look).set_gid(gid)
+
+
+def _shade(axes: Axes, x: np.ndarray, y: np.ndarray, excess: np.ndarray, constraint: str, label: str) -> list[Artist]:
+    """Shade where `excess` is positive; the entry of the legend is there even if the region is empty."""
+    face, hatch = style.FILL[constraint]
+    outline: dict[str, Any] = {"colors": "#404040", "linewidths": 0.7}
+    _contour(axes, x, y, excess, [0.0], f"{constraint}/outline", outline)
+    if np.nanmax(excess) > 0:
+        shown = np.ma.masked_invalid(excess)
+        region = axes.contourf(x, y, shown, levels=[0.0, np.inf], colors=[face], alpha=0.85, hatches=[hatch])
+        region.set_edgecolor("white")
+        region.set_linewidth(0.0)
+        region.set_gid(f"{constraint}/region")
+    return [matplotlib.patches.Patch(fc=face, ec="#404040", lw=0.7, hatch=hatch, label=label)]

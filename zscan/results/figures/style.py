@@ -9,6 +9,7 @@ RC: dict[Any, Any] = {
     "mathtext.fontset": "cm",
     "font.size": 10.0,
     "axes.labelsize": 12.0,
+    "axes.titlesize": 11.0,
     "legend.fontsize": 8.5,
     "xtick.direction": "in",
     "ytick.direction": "in",
@@ -17,12 +18,17 @@ RC: dict[Any, Any] = {
     "hatch.linewidth": 0.5,
 }
 
-# (face colour, hatch) of the excluded regions; the hatch tells neighbours apart in a gray print
+# (face colour, hatch) of shaded regions; the hatch tells neighbours apart in a gray print
 FILL = {
+    "r_k": ("#f0a030", ""),
     "trident_ccfr": ("#c8c8c8", ""),
     "trident_nutev": ("#8f8f8f", ""),
     "borexino": ("#56b4a9", "////"),
 }
 
-WIDTH, HEIGHT = 5.4, 4.3  # inches, the axes of one panel with its tick labels
+# (colour, dashes) of families of curves, in order
+LINES = (("#0072b2", "-"), ("#d55e00", "--"), ("#009e73", "-."), ("#7a3e9d", (0, (1, 1))))
+
 CAPTION_SIZE = 6.5  # points
+CAPTION_LINE = 0.125  # inches per line
+CAPTION_COLUMNS = 19.6  # characters per inch of figure width

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zscan.constants import E_CHARGE, M_MU, M_TAU
-from zscan.couplings import Couplings, couplings
+from zscan.coupling import Couplings, couplings
 from zscan.errors import ParameterError
 from zscan.kernels.mixing import loop_eps_over_g
 from zscan.model import Model, list_models

@@ -11,7 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from zscan.constants import E_CHARGE
-from zscan.errors import ParameterError, nearest
+from zscan.errors import ModelError, ParameterError, nearest
 from zscan.kernels.mixing import LEPTON_MASSES, lepton_loop
 from zscan.model import GENERATIONS, Model, load_model
 from zscan.precision import as_float64, in_float64
@@ -74,7 +74,10 @@ def couplings(
     >>> round(float(x.mu.V), 12), round(float(x.u.V), 12), float(x.nu_e)
     (-0.003, 0.000333333333, 0.0)
     """
-    model = load_model(model)
+    loaded = load_model(model)
+    if not isinstance(loaded, Model):
+        raise ModelError(f"{loaded.name} has no charges; its couplings are parameters (zscan.effective)")
+    model = loaded
     for name in charges or {}:
         if name not in CHARGE_NAMES:
             raise ParameterError(f"charge {name!r} is not known; allowed: {nearest(name, CHARGE_NAMES)}")
@@ -103,6 +106,24 @@ def couplings(
     d, s, b = generations("Q", "D", -1 / 3)
     neutrinos = (g_X * q[f"charge.L.{name}"] for name in GENERATIONS["L"])
     return Couplings(e, mu, tau, u, d, s, c, b, t, *neutrinos)
+
+
+@in_float64
+def muon_couplings(g_V: ArrayLike, g_A: ArrayLike, eps: ArrayLike = 0.0) -> Couplings:
+    """Couplings of an X with muon couplings g_V, g_A and g_nu_mu = g_V - g_A (SU(2)_L), plus kinetic mixing eps.
+
+    arXiv:2107.07518 Eqs. (37), (42); the other conventions are those of `couplings`.
+    """
+    g_V, g_A, eps = as_float64(g_V, g_A, eps)
+    zero = jnp.zeros(())
+
+    def mixed(electric: float) -> FermionCoupling:
+        return FermionCoupling(eps * (E_CHARGE.value * electric), zero)
+
+    muon = FermionCoupling(g_V + mixed(-1.0).V, g_A)
+    ups, downs = [mixed(2 / 3)] * 3, [mixed(-1 / 3)] * 3
+    (u, c, t), (d, s, b) = ups, downs
+    return Couplings(mixed(-1.0), muon, mixed(-1.0), u, d, s, c, b, t, zero, g_V - g_A, zero)
 
 
 def _loop(model: Model, q2: Array) -> Array:
