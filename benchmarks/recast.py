@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from zscan import enable_x64
-from zscan.couplings import Couplings, couplings
+from zscan.coupling import Couplings, couplings
 from zscan.limits import load, signal_strengths
 from zscan.model import GENERATIONS
 

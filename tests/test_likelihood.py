@@ -5,10 +5,18 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from zscan.constraints import constraint_names, describe, expand_constraints
+from zscan import limits
+from zscan.constraints import (
+    SEARCHES,
+    constraint_names,
+    describe,
+    expand_constraints,
+    measured_constraints,
+    measured_values,
+)
 from zscan.errors import ParameterError, UnknownNameError
 from zscan.likelihood import log_likelihood
-from zscan.measurements import measurements, observable_sets
+from zscan.measurements import observable_sets
 from zscan.model import Model, list_models
 from zscan.references import bibtex
 
@@ -75,7 +83,7 @@ def test_shifted_model_has_no_borexino_effect():
 
 
 def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
-    assert f.constraints == constraint_names()
+    assert f.constraints == measured_constraints()
     assert set(f.constraints) - set(f.summed) == {"trident_nutev"}
     terms = f.terms(0.1, 1e-3)
     np.testing.assert_allclose(f(0.1, 1e-3), -0.5 * sum(terms[name] for name in f.summed), rtol=1e-15)
@@ -134,12 +142,12 @@ def test_names_are_checked(f):
 
 def test_every_number_has_its_reference():
     for observables in observable_sets():
-        assert set(measurements(observables)) == set(constraint_names())
+        assert set(measured_values(observables)) == set(constraint_names())
         for name in constraint_names():
             info = describe(name, observables)
             assert bibtex(info.references)
-            assert info.status in ("published", "provisional")
-            if info.measurement.excluded_above is not None:
+            assert info.status in ("published", "digitised", "derived", "provisional")
+            if name in measured_constraints() and info.measurement.excluded_above is not None:
                 limit = info.measurement.value + {"95 %": 1.96, "90 %": 1.645}[info.cl] * info.measurement.error_plus
                 assert info.measurement.excluded_above == pytest.approx(limit, rel=1e-3)
 
@@ -181,3 +189,26 @@ def test_effective_gradients_are_finite_at_the_edges_of_the_bin():
     for m_X in (0.01, 0.2113167510, 1.1**0.5, 6.0**0.5, 2.0, 4.8, 100.0):
         for g_V in (0.0, 1e-3, 0.3):
             assert np.isfinite(gradient(m_X, g_V, 0.0)).all(), (m_X, g_V)
+
+
+def test_limits_enter_as_signal_strengths():
+    names = ["kmunux", "searches/BaBar_TheBABAR2016rlg", "searches/proj_NA64mu", "searches/NA64_NA642019imj"]
+    f = log_likelihood("Lmu-Ltau", ["delta_a_mu", *names])
+    assert f.summed == ("delta_a_mu", "kmunux", "searches/BaBar_TheBABAR2016rlg", "searches/NA64_NA642019imj")
+    terms = f.evaluate({"m_X": 0.1, "g_X": 1e-2})
+    for name, form in (("kmunux", lambda mu: 2.7055 * mu**2), ("searches/NA64_NA642019imj", lambda mu: 4.6052 * mu)):
+        mu = float(limits.signal_strength(limits.load(SEARCHES[name]), "Lmu-Ltau", 0.1, 1e-2))
+        np.testing.assert_allclose(terms[name].observable, mu, rtol=1e-12)
+        np.testing.assert_allclose(terms[name].delta_chi2, form(mu), rtol=1e-4)
+    assert np.isnan(terms["searches/BaBar_TheBABAR2016rlg"].delta_chi2)  # below its masses
+    assert f.chi2_zero["kmunux"] == 0
+    assert log_likelihood("Lmu-Ltau").constraints == measured_constraints()
+    gradient = jax.grad(f, argnums=(0, 1, 2))
+    for m_X in (1e-3, 0.1, 2 * 0.1056583755, 0.25, 5.0):
+        assert np.isfinite(gradient(m_X, 1e-3, 0.0)).all()
+
+
+def test_searches_in_the_same_data_are_not_added():
+    f = log_likelihood("B-3Lmu", ["searches/LHCb_Aaij20*"])
+    assert len(f.constraints) == 2
+    assert f.summed == ("searches/LHCb_Aaij2019bvg_prompt",)

@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from zscan import charges as charges
     from zscan import kernels as kernels
+    from zscan import limits as limits
     from zscan.coupling import Couplings as Couplings
     from zscan.coupling import couplings as couplings
     from zscan.evaluation import evaluate as evaluate
@@ -42,7 +43,7 @@ _PUBLIC = {
     "open_scan": "zscan.results.load",
     "run_scan": "zscan.scans.runner",
 }
-_MODULES = ("charges", "errors", "kernels")
+_MODULES = ("charges", "errors", "kernels", "limits")
 
 __all__ = [*sorted(_PUBLIC), *_MODULES, "__version__"]
 

@@ -8,6 +8,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import zscan
 from zscan.errors import ZscanError
@@ -96,6 +97,19 @@ def _cite(arguments: argparse.Namespace) -> None:
     print(zscan.bibtex(info(arguments.map)["bibtex_keys"]))
 
 
+def _limits_list(arguments: argparse.Namespace) -> None:
+    for limit in zscan.limits.load():
+        masses = f"{limit.mass[0]:.4g}-{limit.mass[-1]:.4g} GeV"
+        print(f"{limit.name:34} {limit.kind:10} {limit.status:11} {masses:20} {limit.experiment}, arXiv:{limit.arxiv}")
+
+
+def _limits_import(arguments: argparse.Namespace) -> None:
+    folder = Path(arguments.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    for limit in zscan.limits.import_darkcast(arguments.path):
+        print(zscan.limits.write_limit(limit, folder / f"{limit.name}.toml"))
+
+
 def _shard(text: str) -> tuple[int, int]:
     try:
         index, count = (int(part) for part in text.split("/"))
@@ -148,6 +162,15 @@ def _parser() -> argparse.ArgumentParser:
 
     models = verb("models", _models, "list the benchmark models, or show one model")
     models.add_argument("name", nargs="?", help="benchmark name or path of a model file")
+
+    limits = verbs.add_parser("limits", help="published limit curves", description="Published limit curves.")
+    actions = limits.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="all shipped curves with kind, status, masses and source")
+    listing.set_defaults(command=_limits_list)
+    importing = actions.add_parser("import", help="convert the limits of a DarkCast checkout (read as text)")
+    importing.add_argument("path", help="folder of the checkout")
+    importing.add_argument("-o", "--output", default="limits", metavar="DIR", help="folder to write (default limits)")
+    importing.set_defaults(command=_limits_import)
 
     for name, command, text in (
         ("info", _info, "print what a map says of itself"),

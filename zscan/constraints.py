@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -13,6 +16,7 @@ from jax import Array
 from zscan.coupling import Couplings
 from zscan.errors import UnknownNameError, nearest
 from zscan.kernels import borexino, btokx, g2, rk, trident, widths
+from zscan.limits import Limit, list_limits, load, signal_strengths
 from zscan.measurements import Measurement, measurements
 
 Measured = Mapping[str, Measurement]
@@ -24,7 +28,8 @@ class Point:
 
     `g_sb` None means no b -> s coupling, or with `profile_g_sb` one that is free inside its bound. With
     `width_over_m_X` the width is given and the vector coupling to muons is free (there are no couplings then).
-    `electrons` is False where X is known not to couple to electrons.
+    `electrons` is False where X is known not to couple to electrons. `searches` are the limits that are evaluated
+    together, because they share widths and production rates.
     """
 
     m_X: Array
@@ -34,6 +39,18 @@ class Point:
     profile_g_sb: bool = False
     width_over_m_X: Array | None = None
     electrons: bool = True
+    searches: tuple[str, ...] = ()
+
+    @cached_property
+    def signal_strengths(self) -> dict[str, Array]:
+        """Signal strength of each of `searches` by name."""
+        limits = [load(name) for name in self.searches]
+        return dict(zip(self.searches, signal_strengths(limits, self.m_X, _needed(self.on_shell)), strict=True))
+
+    @cached_property
+    def branching_ratios(self) -> dict[str, Array]:
+        """Branching ratios of X by channel."""
+        return widths.branching_ratios(self.m_X, _needed(self.on_shell))
 
 
 class Prediction(NamedTuple):
@@ -71,28 +88,27 @@ class ConstraintInfo:
     status: str
     cl: str
     measurement: Measurement
-    derived: tuple[tuple[str, str, str], ...]
 
 
-def _virtual(point: Point) -> Couplings:
-    if point.virtual is None:
-        raise UnknownNameError("this constraint needs couplings, which the model leaves free; it applies to r_k only")
-    return point.virtual
+def _needed(couplings: Couplings | None) -> Couplings:
+    if couplings is None:
+        raise UnknownNameError("the model leaves its couplings free: only r_k and its observables apply to it")
+    return couplings
 
 
 def _delta_a_mu(point: Point, _: Measured) -> Prediction:
     # X is virtual: its momentum is space-like and of the order of m_mu, so that the mixing is taken at q2 = 0.
-    x = _virtual(point)
+    x = _needed(point.virtual)
     return Prediction(g2.delta_a_mu(point.m_X, x.mu.V, x.mu.A))
 
 
 def _trident(point: Point, _: Measured) -> Prediction:
-    x = _virtual(point)
+    x = _needed(point.virtual)
     return Prediction(trident.cross_section_ratio(point.m_X, x.mu.V, x.mu.A, x.nu_mu))
 
 
 def _borexino(point: Point, _: Measured) -> Prediction:
-    x = _virtual(point)
+    x = _needed(point.virtual)
     rate = borexino.rate_ratio(point.m_X, x.e.V - x.e.A, x.e.V + x.e.A, x.nu_e, x.nu_mu, x.nu_tau)
     return Prediction(rate)
 
@@ -130,6 +146,21 @@ def _b_to_k_nunu(point: Point, _: Measured) -> Prediction:
 
 _TRIDENT_THEORY = ("Altmannshofer:2014pba", "Altmannshofer:2019zhy", "DeVries:1987atn")
 _TRIDENT_RATIO = "sigma / sigma_SM (nu_mu trident)"
+
+
+def _search(constraint: str, limit: Limit) -> Constraint:
+    def predict(point: Point, _: Measured) -> Prediction:
+        mu = point.signal_strengths[limit.name]
+        return Prediction(mu, applies=jnp.isfinite(mu))
+
+    what = f"{limit.experiment} {limit.kind}, {'/'.join(limit.final_states)} final state"
+    return Constraint(constraint, what, "signal strength mu", predict, ("Ilten:2018crw",))
+
+
+KMUNUX_LIMIT = "NA62_Kmunu_vector_BR_derived"
+# Constraint -> limit curve; projections are among them but are never summed
+SEARCHES = {"kmunux": KMUNUX_LIMIT} | {f"searches/{name}": name for name in list_limits() if name != KMUNUX_LIMIT}
+
 _CONSTRAINTS = {
     constraint.name: constraint
     for constraint in (
@@ -162,11 +193,61 @@ _CONSTRAINTS = {
             ("Harnik:2012ni", "Esteban:2020cvm"),
         ),
     )
+} | {name: _search(name, load(limit)) for name, limit in SEARCHES.items()}
+
+
+def _branching_ratio(channel: str) -> Callable[[Point], Array]:
+    return lambda point: point.branching_ratios[channel]
+
+
+# Observables that belong to no constraint: name -> (long name, units, prediction)
+_OBSERVABLES = {
+    f"branching_ratio/{channel}": (f"branching ratio of X to {channel}", "1", _branching_ratio(channel))
+    for channel in ("ee", "mumu", "tautau", "nunu", "hadrons", "3gamma")
 }
+_BRANCHING_REFERENCES = ("Ilten:2018crw",)
+
+# Measurements of one quantity, or searches in the same data, that must not be added: the first one present counts.
+ALTERNATIVES = (
+    ("trident_ccfr", "trident_nutev"),
+    ("searches/LHCb_Aaij2019bvg_prompt", "searches/LHCb_Aaij2017rft_prompt"),
+    ("searches/KLOE_Anastasi2018azp_combined", "searches/KLOE_Anastasi2015qla"),
+)
+
+
+def is_projection(name: str) -> bool:
+    """Whether a constraint is the projection of a future experiment, which is no data."""
+    return name in SEARCHES and load(SEARCHES[name]).kind == "projection"
+
+
+@cache
+def measured_values(observables: str) -> dict[str, Measurement]:
+    """Measurements of a set, with the signal strengths of all limits as measurements of zero.
+
+    A limit tells its confidence level only; the form of its likelihood is a choice made for each curve: a Gaussian
+    around zero ("background"), or events without background ("counting"), see `zscan.limits.delta_chi2`.
+    """
+    return measurements(observables) | {name: _of_limit(load(limit)) for name, limit in SEARCHES.items()}
+
+
+def _of_limit(limit: Limit) -> Measurement:
+    counting = limit.likelihood == "counting"
+    error = -1 / (2 * math.log1p(-limit.cl)) if counting else 1 / NormalDist().inv_cdf((1 + limit.cl) / 2)
+    return Measurement(
+        value=0.0,
+        error_plus=error,
+        error_minus=error,
+        cl=f"{100 * limit.cl:g} %",
+        references=limit.references,
+        status=limit.status,
+        excluded_above=1.0,
+        note=f"{limit.source}; {limit.note}" if limit.note else limit.source,
+        form=limit.likelihood,
+    )
 
 
 def constraint_names() -> tuple[str, ...]:
-    """Names of all constraints.
+    """Names of all constraints: measurements, then limits as "kmunux" and "searches/NAME".
 
     >>> constraint_names()[:2]
     ('delta_a_mu', 'r_k')
@@ -174,8 +255,13 @@ def constraint_names() -> tuple[str, ...]:
     return tuple(_CONSTRAINTS)
 
 
+def measured_constraints() -> tuple[str, ...]:
+    """Names of the constraints that are measurements, with a likelihood of their own: the default of a likelihood."""
+    return tuple(name for name in _CONSTRAINTS if name not in SEARCHES)
+
+
 def expand_constraints(patterns: Sequence[str] | None) -> tuple[str, ...]:
-    """Constraint names for names and shell patterns, each once, in the order given; None means all.
+    """Constraint names for names and shell patterns, each once, in the order given; None means all measurements.
 
     Raises `UnknownNameError` for a pattern that matches nothing.
 
@@ -183,7 +269,7 @@ def expand_constraints(patterns: Sequence[str] | None) -> tuple[str, ...]:
     ('trident_ccfr', 'trident_nutev', 'delta_a_mu')
     """
     names: dict[str, None] = {}
-    for pattern in constraint_names() if patterns is None else patterns:
+    for pattern in measured_constraints() if patterns is None else patterns:
         matches = [name for name in _CONSTRAINTS if fnmatch.fnmatchcase(name, pattern)]
         if not matches:
             raise UnknownNameError(f"unknown constraint {pattern!r}: {nearest(pattern, _CONSTRAINTS)}")
@@ -192,8 +278,9 @@ def expand_constraints(patterns: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def observable_names(constraints: Sequence[str]) -> tuple[str, ...]:
-    """Observables that constraints can store: their own, named like them, and the derived ones."""
-    return (*constraints, *(name for constraint in constraints for name in _CONSTRAINTS[constraint].derived))
+    """Observables that a scan of `constraints` can store: theirs, named like them, derived ones, and general ones."""
+    derived = (name for constraint in constraints for name in _CONSTRAINTS[constraint].derived)
+    return (*constraints, *derived, *_OBSERVABLES)
 
 
 def constraint(name: str) -> Constraint:
@@ -202,9 +289,14 @@ def constraint(name: str) -> Constraint:
     return _CONSTRAINTS[found]
 
 
+def general_observable(name: str) -> Callable[[Point], Array] | None:
+    """The prediction of an observable that belongs to no constraint, None if there is none of that name."""
+    return _OBSERVABLES[name][2] if name in _OBSERVABLES else None
+
+
 def describe(name: str, observables: str = "paper") -> ConstraintInfo:
     """Long name, observable, references (measurement first, then prediction), status and CL of a constraint."""
-    item, measurement = constraint(name), measurements(observables)[name]
+    item, measurement = constraint(name), measured_values(observables)[name]
     return ConstraintInfo(
         item.long_name,
         item.observable_name,
@@ -213,5 +305,15 @@ def describe(name: str, observables: str = "paper") -> ConstraintInfo:
         measurement.status,
         measurement.cl,
         measurement,
-        tuple((derived, long_name, units) for derived, (long_name, units) in item.derived.items()),
     )
+
+
+def describe_observable(name: str, observables: str = "paper") -> tuple[str, str, tuple[str, ...]]:
+    """Long name, units and references of an observable that a scan stores; raises `UnknownNameError`."""
+    if name in _OBSERVABLES:
+        return (*_OBSERVABLES[name][:2], _BRANCHING_REFERENCES)
+    for item in _CONSTRAINTS.values():
+        if name in item.derived:
+            return (*item.derived[name], describe(item.name, observables).references)
+    info = describe(name, observables)
+    return info.observable_name, info.observable_units, info.references

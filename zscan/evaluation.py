@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from zscan.constraints import describe
+from zscan.constraints import constraint_names, describe, is_projection
 from zscan.errors import ParameterError
 from zscan.likelihood import log_likelihood
 from zscan.model import AnyModel, load_model
@@ -61,17 +61,20 @@ class Evaluation:
                 ", ".join(label(key) for key in row.references[:2]),
             )
             for row in self.rows
+            if math.isfinite(row.delta_chi2)
         ]
+        silent = len(self.rows) - len(cells)
         widths = [max(len(line[i]) for line in [header, *cells]) for i in range(len(header))]
         lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [header, *cells]
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in [header, *cells]
         ]
         point = ", ".join(f"{name} = {value:g}" for name, value in self.parameters.items())
         title = f"{self.model}: {point} (m_X in GeV; eps on top of the model's own mixing)"
-        footer = (
-            f"log-likelihood relative to zero coupling: {self.log_likelihood:.4g} (observables: {self.observables})"
-        )
-        return "\n".join([title, *(line.rstrip() for line in lines), footer])
+        footer = f"log-likelihood relative to zero coupling: {self.log_likelihood:.4g} (set {self.observables!r})"
+        if silent:
+            footer += f"\n{silent} constraints say nothing at this point (outside their masses, or not applicable)"
+        return "\n".join([title, *lines, footer])
 
 
 def evaluate(
@@ -84,6 +87,9 @@ def evaluate(
     observables: str = "paper",
 ) -> Evaluation:
     """Every constraint of `model` at one point: predicted observable, measurement, delta chi2, references.
+
+    By default all measurements and all limits but no projections; a search excludes the point where its signal strength
+    is above 1. The log-likelihood is the sum that `zscan.log_likelihood` gives for the same constraints.
 
     m_X in GeV; eps is added to the model's own mixing; for "muon-effective" g_X is read as g_V. Raises
     `ParameterError` for a value out of range and what `log_likelihood` raises. `print` shows a table, `.to_table()`
@@ -101,6 +107,8 @@ def evaluate(
         if not info.minimum <= value <= info.maximum:
             allowed = f"{info.minimum} to {info.maximum} [{info.units}]"
             raise ParameterError(f"{name} = {value} is out of range; allowed: {allowed}")
+    if constraints is None and used.constraints is None:
+        constraints = [name for name in constraint_names() if not is_projection(name)]
     likelihood = log_likelihood(used, constraints, observables)
     terms = likelihood.evaluate(parameters)
     rows = []
@@ -121,5 +129,6 @@ def evaluate(
                 references=described.references,
             )
         )
-    total = float(likelihood(m_X, g_X, eps))
+    finite = {row.constraint: row.delta_chi2 for row in rows if math.isfinite(row.delta_chi2)}
+    total = -sum(finite.get(name, 0.0) for name in likelihood.summed) / 2
     return Evaluation(used.name, parameters, observables, total, tuple(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from zscan.errors import UnknownNameError, nearest
@@ -12,8 +13,8 @@ from zscan.scans.runner import run_scan
 
 def make_figure(
     number: str, out: str | Path = "results", *, points: int | None = None, force: bool = False
-) -> tuple[Path, Path]:
-    """Scan and draw figure `number` ("2", ...) into the folder `out`; returns the paths of the map and the PNG.
+) -> tuple[Path, ...]:
+    """Scan and draw figure `number` ("2", ...) into the folder `out`; returns the paths of the maps and of the PNG.
 
     `points` overrides the number of points of every axis. A finished map of the same card is drawn again without
     a new scan, an interrupted one is resumed; a map of another card is kept unless `force` (`ResumeMismatchError`).
@@ -23,8 +24,10 @@ def make_figure(
         raise UnknownNameError(f"unknown figure {number!r}: {nearest(number, FIGURES)}")
     spec = FIGURES[number]
     folder = Path(out)
-    map_path = folder / f"fig{number}.h5"
     overrides = [] if points is None else [f"axis.{axis}.num={points}" for axis in spec.axes]
-    run_scan(spec.card, map_path, resume=not force, force=force, overrides=overrides)
-    with open_scan(map_path) as data:
-        return map_path, save(spec, data, folder / f"fig{number}.png")
+    paths = [folder / f"{card}.h5" for card in spec.cards]
+    for card, path in zip(spec.cards, paths, strict=True):
+        run_scan(card, path, resume=not force, force=force, overrides=overrides)
+    with ExitStack() as stack:
+        maps = [stack.enter_context(open_scan(path)) for path in paths]
+        return (*paths, save(spec, maps, folder / f"fig{number}.png"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -12,17 +13,25 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from zscan.constraints import Point, constraint, describe, expand_constraints
+from zscan.constraints import (
+    ALTERNATIVES,
+    SEARCHES,
+    Point,
+    constraint,
+    describe,
+    expand_constraints,
+    general_observable,
+    is_projection,
+    measured_values,
+)
 from zscan.coupling import couplings, muon_couplings
 from zscan.errors import ParameterError, UnknownNameError, nearest
-from zscan.measurements import Measurement, measurements
+from zscan.limits import load
+from zscan.measurements import Measurement
 from zscan.model import AnyModel, Model, load_model
 from zscan.parameters import parameter_info
 from zscan.precision import as_float64, in_float64
 from zscan.references import PAPER
-
-# Two measurements of one quantity that must not be added: the first one present is the one that is summed.
-_ALTERNATIVES = (("trident_ccfr", "trident_nutev"),)
 
 
 class Term(NamedTuple):
@@ -38,9 +47,14 @@ class Term(NamedTuple):
     derived: Mapping[str, Array] = {}
 
 
-def split_normal_chi2(value: Array, measurement: Measurement) -> Array:
-    """((value - measured)/error)^2 with the upper error above the measured value and the lower one below it."""
+def chi2(value: Array, measurement: Measurement) -> Array:
+    """((value - measured)/error)^2 with the upper error above the measured value and the lower one below it.
+
+    For events without background ("counting") it is linear in the expected number: (value - measured)/error.
+    """
     deviation = value - measurement.value
+    if measurement.form == "counting":
+        return deviation / measurement.error_plus
     return (deviation / jnp.where(deviation > 0, measurement.error_plus, measurement.error_minus)) ** 2
 
 
@@ -50,8 +64,8 @@ class Likelihood:
 
     Calling it as f(m_X, g_X, eps=0.) gives -1/2 the sum of the finite terms, on the broadcast shape of the arguments;
     `terms` gives each delta chi2 by name, NaN where a constraint does not apply. `constraints` are the names of all
-    terms, `summed` those that enter the sum (trident_ccfr and trident_nutev measure one quantity: when both are asked
-    for, only the first one is summed), `chi2_zero` each chi2 at zero coupling.
+    terms, `summed` those that enter the sum: projections never do, and of measurements of one quantity or in the same
+    data (trident_ccfr and trident_nutev, for example) only the first. `chi2_zero` is each chi2 at zero coupling.
     """
 
     model: AnyModel
@@ -62,12 +76,10 @@ class Likelihood:
     @property
     def summed(self) -> tuple[str, ...]:
         """Constraints that enter the sum."""
-        left_out = {
-            name
-            for group in _ALTERNATIVES
-            for name in [member for member in self.constraints if member in group][1:]
-        }  # fmt: skip
-        return tuple(name for name in self.constraints if name not in left_out)
+        left_out: set[str] = set()
+        for group in ALTERNATIVES:
+            left_out |= set([name for name in group if name in self.constraints][1:])
+        return tuple(name for name in self.constraints if name not in left_out and not is_projection(name))
 
     @in_float64
     def __call__(self, m_X: ArrayLike, g_X: ArrayLike, eps: ArrayLike = 0.0) -> Array:
@@ -102,17 +114,34 @@ class Likelihood:
             if name not in self.model.parameters:
                 allowed = nearest(name, self.model.parameters)
                 raise UnknownNameError(f"{name!r} is not a parameter of {self.model.name}: {allowed}")
+        return self.terms_and_observables(parameters, ())[0]
+
+    @in_float64
+    def terms_and_observables(
+        self, parameters: Mapping[str, ArrayLike], names: Sequence[str]
+    ) -> tuple[dict[str, Term], dict[str, Array]]:
+        """All terms, and the observables `names` (see `zscan.constraints.observable_names`), at one go."""
         values = dict(zip(parameters, as_float64(*parameters.values()), strict=True))
         valid = values["m_X"] > 0
         values["m_X"] = jnp.where(valid, values["m_X"], 1.0)  # keeps gradients finite where the result is NaN
         point = _charge_point(self.model, values) if isinstance(self.model, Model) else _effective_point(values)
-        return {name: self._term(name, point, valid) for name in self.constraints}
+        searches = tuple(dict.fromkeys(SEARCHES[name] for name in self.constraints if name in SEARCHES))
+        point = replace(point, searches=searches)
+        terms = {name: self._term(name, point, valid) for name in self.constraints}
+        available = {name: term.observable for name, term in terms.items()}
+        for term in terms.values():
+            available |= term.derived
+        for name in names:
+            if general := general_observable(name):
+                available[name] = jnp.where(valid, general(point), jnp.nan)
+        return terms, {name: available[name] for name in names}
 
     def _term(self, name: str, point: Point, valid: Array) -> Term:
-        item, measured = constraint(name), measurements(self.observables)
+        item, measured = constraint(name), measured_values(self.observables)
         observable, derived, applies = item.predict(point, measured)
         valid = valid & applies
-        delta_chi2 = split_normal_chi2(observable, measured[name]) - self.chi2_zero[name]
+        safe = jnp.where(valid, observable, measured[name].value)
+        delta_chi2 = chi2(safe, measured[name]) - self.chi2_zero[name]
         derived = {key: derived.get(key, jnp.full((), jnp.nan)) for key in item.derived}
         return Term(
             jnp.where(valid, delta_chi2, jnp.nan),
@@ -125,7 +154,8 @@ class Likelihood:
         """Everything beside the parameters that the numbers depend on: measurements and digests of kernel tables."""
         tables = resources.files("zscan.kernels").joinpath("tables").iterdir()
         return {
-            "measurements": {name: measurements(self.observables)[name].to_table() for name in self.constraints},
+            "measurements": {name: measured_values(self.observables)[name].to_table() for name in self.constraints},
+            "limits": {name: _limit_digest(SEARCHES[name]) for name in self.constraints if name in SEARCHES},
             "tables": {
                 entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
                 for entry in sorted(tables, key=lambda entry: entry.name)
@@ -156,12 +186,13 @@ def _effective_point(values: dict[str, Array]) -> Point:
 def log_likelihood(
     model: AnyModel | str, constraints: Sequence[str] | None = None, observables: str = "paper"
 ) -> Likelihood:
-    """The likelihood f(m_X, g_X, eps=0.) of a model (name, path or `Model`) for named constraints (None: all it has).
+    """The likelihood f(m_X, g_X, eps=0.) of a model (name, path or `Model`) for named constraints.
 
-    Names may be shell patterns; `observables` is the set of measurements. For "muon-effective" the second argument is
-    g_V, and g_sb is profiled inside its bound; further parameters go through `Likelihood.evaluate`. The result is pure:
-    it can be jitted, vmapped and differentiated. Raises `UnknownNameError` and `ModelError`. Source: arXiv:2107.07518
-    sec. 3.
+    Names may be shell patterns. None means all measurements; limit curves must be asked for ("kmunux", "searches/*"),
+    because the form of their likelihood is assumed. `observables` is the set of measurements. For "muon-effective" the
+    second argument is g_V, and g_sb is profiled inside its bound; further parameters go through `Likelihood.evaluate`.
+    The result is pure: it can be jitted, vmapped and differentiated. Raises `UnknownNameError` and `ModelError`.
+    Source: arXiv:2107.07518 sec. 3.
 
     >>> f = log_likelihood("Lmu-Ltau", ["delta_a_mu"])
     >>> round(float(f(0.1, 9.4620e-4)), 2)  # best fit of g-2 alone: 18.1/2 better than the Standard Model
@@ -173,11 +204,22 @@ def log_likelihood(
         if model.constraints is not None and name not in model.constraints:
             allowed = ", ".join(model.constraints)
             raise UnknownNameError(f"{name!r} does not apply to the model {model.name}; allowed: {allowed}")
-    zero = {}
-    for name in names:
-        at_zero = Likelihood(Model("no X"), (name,), observables, {name: 0.0}).evaluate({"m_X": 1.0, "g_X": 0.0})
-        zero[name] = float(at_zero[name].delta_chi2)
-    return Likelihood(model, names, observables, zero)
+    return Likelihood(model, names, observables, {name: _chi2_at_zero(name, observables) for name in names})
+
+
+@cache
+def _chi2_at_zero(name: str, observables: str) -> float:
+    if name in SEARCHES:
+        return 0.0  # no signal; the curve need not cover the mass below
+    likelihood = Likelihood(Model("no X"), (name,), observables, {name: 0.0})
+    return float(likelihood.evaluate({"m_X": 1.0, "g_X": 0.0})[name].delta_chi2)
+
+
+def _limit_digest(name: str) -> str:
+    limit = load(name)
+    numbers = b"".join(column.tobytes() for column in limit.columns().values())
+    shares = limit.production_table.shares.tobytes() if limit.production_table else b""
+    return hashlib.sha256(numbers + shares + repr(limit.t1).encode()).hexdigest()
 
 
 def bibtex_keys(constraints: Sequence[str], observables: str = "paper") -> tuple[str, ...]:

@@ -47,6 +47,10 @@ def _entry(key: str) -> str:
 
 @cache
 def _entries() -> dict[str, str]:
-    text = resources.files("zscan").joinpath("references.bib").read_text(encoding="utf-8")
+    files = [
+        resources.files("zscan").joinpath("references.bib"),
+        resources.files("zscan.limits").joinpath("references.bib"),
+    ]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     entries = [entry.strip() for entry in re.split(r"^(?=@)", text, flags=re.MULTILINE) if entry.strip()]
     return {re.match(r"@\w+\{([^,]+),", entry)[1]: entry for entry in entries}  # type: ignore[index]

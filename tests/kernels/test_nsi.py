@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zscan.constants import E_CHARGE, G_F
-from zscan.couplings import couplings
+from zscan.coupling import couplings
 from zscan.kernels.nsi import epsilon
 
 coupling = st.floats(-1e-2, 1e-2)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from zscan.constants import E_CHARGE
-from zscan.couplings import Couplings, FermionCoupling, couplings
+from zscan.coupling import Couplings, FermionCoupling, couplings
 from zscan.errors import ParameterError, UnknownNameError
 from zscan.kernels import recast
 from zscan.kernels.kmunux import rate_ratio

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from zscan.errors import CorruptFileError, ForeignFileError, ResultExistsError
-from zscan.results.layout import MapAxis, MapConstraint, MapHeader, row_digests
+from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, row_digests
 from zscan.results.load import open_scan
 from zscan.results.schema import Digests, Rows, info, verify, write_map
 from zscan.scans.grid import Tile
@@ -160,8 +160,8 @@ def test_tiles_land_where_they_belong(tmp_path: Path) -> None:
         MapAxis("m_X", "GeV", "", (1.0, 2.0, 3.0)),
         MapAxis("g_X", "1", "", (1.0, 2.0)),
     )
-    constraints = tuple(MapConstraint(name, "", "", "1", (), "published", "", 0.0) for name in ("a", "b/c"))
-    header = MapHeader(axes, constraints, ("b/c",), "float64", (1, 2, 2), {})
+    constraints = tuple(MapConstraint(name, "", (), "published", "", 0.0) for name in ("a", "b/c"))
+    header = MapHeader(axes, constraints, (MapObservable("b/c", "R", "1", ()),), "float64", (1, 2, 2), {})
     path = tmp_path / "map.h5"
     write_map(path, header, Constant(header), missing=[2])
     verify(path)

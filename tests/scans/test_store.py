@@ -17,7 +17,7 @@ import pytest
 
 import zscan.results.files
 from zscan.errors import CorruptFileError, ForeignFileError, ResultExistsError, ResumeMismatchError, StorageError
-from zscan.results.layout import MapAxis, MapConstraint, MapHeader, row_digests
+from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, row_digests
 from zscan.results.schema import write_map
 from zscan.scans.store import TileStore, differing_keys, tile_folder
 
@@ -26,10 +26,15 @@ ROOT_ATTRIBUTES = ("card", "spec", "spec_hash", "model", "versions", "command")
 
 def header() -> MapHeader:
     axes = (MapAxis("m_X", "GeV", "mass", (0.1, 0.2, 0.3)), MapAxis("g_X", "1", "coupling", (1e-3, 1e-2, 1e-1, 1.0)))
-    constraints = tuple(
-        MapConstraint(name, name, "R", "1", ("key",), "published", "95 %", 1.0) for name in ("a", "b/c")
+    constraints = tuple(MapConstraint(name, name, ("key",), "published", "95 %", 1.0) for name in ("a", "b/c"))
+    return MapHeader(
+        axes,
+        constraints,
+        (MapObservable("b/c", "R", "1", ("key",)),),
+        "float32",
+        (2, 4),
+        dict.fromkeys(ROOT_ATTRIBUTES, "{}"),
     )
-    return MapHeader(axes, constraints, ("b/c",), "float32", (2, 4), dict.fromkeys(ROOT_ATTRIBUTES, "{}"))
 
 
 def store(out: Path, spec_hash: str = "0" * 64) -> TileStore:

@@ -1,5 +1,18 @@
 """Pure JAX kernels: arrays in, arrays out, broadcasting; no I/O beyond reading their own tables at import."""
 
-from zscan.kernels import borexino, g2, mixing, trident
+from zscan.kernels import borexino, btokx, charm, coherent, g2, kmunux, mixing, nsi, recast, rk, trident, widths
 
-__all__ = ["borexino", "g2", "mixing", "trident"]
+__all__ = [
+    "borexino",
+    "btokx",
+    "charm",
+    "coherent",
+    "g2",
+    "kmunux",
+    "mixing",
+    "nsi",
+    "recast",
+    "rk",
+    "trident",
+    "widths",
+]

@@ -17,7 +17,7 @@ from zscan.errors import UnknownNameError, nearest
 from zscan.kernels import kmunux
 
 if TYPE_CHECKING:
-    from zscan.couplings import Couplings
+    from zscan.coupling import Couplings
 
 _PDG = "PDG 2020, PTEP 2020 083C01"
 HBAR = Constant(6.582119569e-25, "GeV s", 0.0, "exact in the SI of 2019")

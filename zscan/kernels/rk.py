@@ -12,7 +12,7 @@ Common to all functions here:
   once, along a new first axis of the result.
 * `phase`: how the CP conjugate treats the absorptive part of the propagator. "strong", the physical one, conjugates
   the couplings only; "flavio" conjugates the whole Wilson coefficient, as flavio does and the published figures did.
-  They differ by up to 1 % of R_K for width/m_X = 0.2, and not at all for a narrow X away from interference.
+  They differ by up to 1 % of R_K for an X in the bin with width/m_X = 0.2, and the less the narrower it is.
 * `longitudinal`: "paper" gives the spin-0 part of C10 (proportional to m_l^2 g_A) the same propagator; "full" includes
   the q_a q_b/m_X^2 term of the X propagator, which replaces the propagator there by -1/m_X^2.
 * A width of 0 is allowed where m_X^2 is outside the bin; inside, where the rate diverges, widths below 1e-30 m_X count

@@ -15,7 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from zscan.couplings import Couplings, couplings
+from zscan.coupling import Couplings, couplings
 from zscan.errors import ParameterError
 from zscan.kernels import recast
 from zscan.kernels.recast import BR_K_MUNU, HBAR, Search
@@ -35,7 +35,7 @@ _REFERENCES: dict[str, Model | str] = {
 def signal_strengths(
     limits: Sequence[Limit], m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
 ) -> tuple[Float[Array, "..."], ...]:
-    """Signal strength of every limit for the on-shell `couplings` of `zscan.couplings`, one array each.
+    """Signal strength of every limit for the on-shell `couplings` of `zscan.coupling`, one array each.
 
     mu is the expected signal over the signal that the limit excludes: the point is excluded at the confidence level of
     the limit where mu > 1; NaN where the limit says nothing (outside its masses, in a veto). m_X [GeV] broadcasts
@@ -86,14 +86,14 @@ def excluded_couplings(
     >>> round(float(g_lo), 5), float(g_hi)
     (0.0043, inf)
     """
-    model = load_model(model)
-    if model.eps:
+    loaded = load_model(model)
+    if not isinstance(loaded, Model) or loaded.eps:
         raise ParameterError(
-            f"model {model.name!r} has a fixed eps = {model.eps:g}, so its couplings are not proportional to g_X; "
+            f"the couplings of model {loaded.name!r} are not proportional to g_X (it has a fixed eps, or no charges); "
             "scan signal_strength instead"
         )
     (m_X,) = as_float64(m_X)
-    (arguments,) = _arguments((limit,), m_X, couplings(model, m_X, 1.0), thresholds)
+    (arguments,) = _arguments((limit,), m_X, couplings(loaded, m_X, 1.0), thresholds)
     return _edges(*arguments)
 
 

@@ -19,7 +19,8 @@ class Measurement:
     `error_plus` and `error_minus` are one standard deviation upwards and downwards from `value`. `excluded_above` is
     the limit drawn in figures, at confidence level `cl`. `status` is "published", or "provisional" for a number that
     could not be checked against its publication or rests on a choice; `note` says which. `options` are choices of the
-    prediction that belong to the set (keyword arguments of its kernel).
+    prediction that belong to the set (keyword arguments of its kernel). `form` is "background" for a (split) normal
+    likelihood, "counting" for events without background: chi2 = deviation/error_plus.
     """
 
     value: float
@@ -31,8 +32,11 @@ class Measurement:
     excluded_above: float | None = None
     note: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    form: str = "background"
 
     def __str__(self) -> str:
+        if self.value == 0 and self.excluded_above:
+            return f"< {self.excluded_above:g} ({self.cl})"
         if self.error_plus == self.error_minus:
             return f"{self.value:g} +- {self.error_plus:g}"
         return f"{self.value:g} +{self.error_plus:g} -{self.error_minus:g}"

@@ -33,25 +33,24 @@ class MapAxis:
 
 @dataclass(frozen=True)
 class MapConstraint:
-    """An entry of the `constraint` axis; `chi2_zero` is its chi2 at zero coupling.
-
-    `derived` are further observables that it predicts: (name, long name, units).
-    """
+    """An entry of the `constraint` axis; `chi2_zero` is its chi2 at zero coupling."""
 
     name: str
     long_name: str
-    observable_name: str
-    observable_units: str
     references: tuple[str, ...]
     status: str
     cl: str
     chi2_zero: float
-    derived: tuple[tuple[str, str, str], ...] = ()
 
-    def describe(self, observable: str) -> tuple[str, str] | None:
-        """Long name and units of an observable of this constraint, None if it is not one of its own."""
-        names = {self.name: (self.observable_name, self.observable_units)}
-        return (names | {name: (long_name, units) for name, long_name, units in self.derived}).get(observable)
+
+@dataclass(frozen=True)
+class MapObservable:
+    """An observable that is stored beside delta chi2."""
+
+    name: str
+    long_name: str
+    units: str
+    references: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class MapHeader:
 
     axes: tuple[MapAxis, ...]
     constraints: tuple[MapConstraint, ...]
-    stored_observables: tuple[str, ...]
+    observables: tuple[MapObservable, ...]
     dtype: str
     block: tuple[int, ...]
     attributes: Mapping[str, str]
@@ -98,7 +97,7 @@ class MapHeader:
     @property
     def fields(self) -> tuple[Field, ...]:
         """The datasets over the grid."""
-        return grid_fields(self.dtype, len(self.constraints), self.stored_observables)
+        return grid_fields(self.dtype, len(self.constraints), [item.name for item in self.observables])
 
     def to_table(self) -> dict[str, Any]:
         """JSON-able table; `from_table` reads it back without loss."""
@@ -110,16 +109,11 @@ class MapHeader:
         return cls(
             axes=tuple(MapAxis(**axis | {"values": tuple(axis["values"])}) for axis in table["axes"]),
             constraints=tuple(
-                MapConstraint(
-                    **item
-                    | {
-                        "references": tuple(item["references"]),
-                        "derived": tuple(tuple(entry) for entry in item["derived"]),
-                    }
-                )
-                for item in table["constraints"]
+                MapConstraint(**item | {"references": tuple(item["references"])}) for item in table["constraints"]
             ),
-            stored_observables=tuple(table["stored_observables"]),
+            observables=tuple(
+                MapObservable(**item | {"references": tuple(item["references"])}) for item in table["observables"]
+            ),
             dtype=table["dtype"],
             block=tuple(table["block"]),
             attributes=table["attributes"],

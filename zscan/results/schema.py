@@ -179,7 +179,7 @@ def _write_frame(path: Path, header: MapHeader) -> dict[str, int]:
             schema_version=SCHEMA_VERSION,
             axes=json.dumps(axes),
             constraints=json.dumps(header.to_table()["constraints"]),
-            stored_observables=json.dumps(list(header.stored_observables)),
+            stored_observables=json.dumps([item.name for item in header.observables]),
             dtype=header.dtype,
             tile_shape=json.dumps(list(header.block)),
         )
@@ -219,10 +219,8 @@ def _describe_field(dataset: h5py.Dataset, field: Field, header: MapHeader, refe
         dataset.attrs["flag_values"] = np.arange(len(STATUS), dtype=np.uint8)
         dataset.attrs["flag_meanings"] = " ".join(STATUS)
     else:
-        name = field.name.removeprefix("observable/")
-        for item in header.constraints:
-            if found := item.describe(name):
-                _describe(dataset, found[1], found[0], ", ".join(item.references))
+        (item,) = [item for item in header.observables if f"observable/{item.name}" == field.name]
+        _describe(dataset, item.units, item.long_name, ", ".join(item.references))
 
 
 def _created() -> str:

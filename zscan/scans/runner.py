@@ -24,13 +24,13 @@ import numpy as np
 from tqdm import tqdm
 
 import zscan
-from zscan.constraints import describe
+from zscan.constraints import describe, describe_observable
 from zscan.errors import IncompleteScanError, ParameterError, ResultExistsError
 from zscan.likelihood import bibtex_keys
 from zscan.parameters import parameter_info
 from zscan.results.check import json_attribute, open_checked
 from zscan.results.files import remove_stale, require_space
-from zscan.results.layout import MapAxis, MapConstraint, MapHeader, row_digests
+from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, row_digests
 from zscan.results.schema import MapWriter, map_writer, write_map
 from zscan.scans.cards import TABLE_LABEL
 from zscan.scans.grid import Tile, tile_grid
@@ -198,12 +198,14 @@ def map_header(spec: ScanSpec, command: str) -> MapHeader:
         axes.append(MapAxis(axis.name, parameter.units, parameter.long_name, tuple(axis.values.tolist())))
     constraints = tuple(
         MapConstraint(
-            name, info.long_name, info.observable_name, info.observable_units, tuple(info.references),
-            info.status, info.cl, float(spec.likelihood.chi2_zero[name]), info.derived,
+            name, info.long_name, tuple(info.references), info.status, info.cl, float(spec.likelihood.chi2_zero[name])
         )
         for name, info in infos.items()
-    )  # fmt: skip
-    return MapHeader(tuple(axes), constraints, spec.stored_observables, spec.dtype, spec.grid.block, attributes)
+    )
+    stored = tuple(
+        MapObservable(name, *describe_observable(name, spec.observables)) for name in spec.stored_observables
+    )
+    return MapHeader(tuple(axes), constraints, stored, spec.dtype, spec.grid.block, attributes)
 
 
 def _spec(card: Card, overrides: Sequence[str] | None) -> ScanSpec:

@@ -68,7 +68,7 @@ class TileEvaluator:
         parameters: Mapping[str, Array] = {name: jnp.asarray(value) for name, value in self.spec.fixed.items()} | {
             axis.name: values for axis, values in zip(self.spec.axes, axes, strict=True)
         }
-        terms = self.spec.likelihood.evaluate(parameters)
+        terms, observables = self.spec.likelihood.terms_and_observables(parameters, self.spec.stored_observables)
         shape, dtype = tuple(self.block), jnp.dtype(self.spec.dtype)
         delta_chi2, status = [], []
         for name in self.spec.constraints:
@@ -79,9 +79,6 @@ class TileEvaluator:
             delta_chi2.append(jnp.broadcast_to(_stored(valid, dtype), shape))
         # One array per row, not one for all: stacking would copy everything once more, into fresh memory.
         fields = {"delta_chi2": delta_chi2, "status": status}
-        observables = {name: term.observable for name, term in terms.items()}
-        for term in terms.values():
-            observables |= term.derived
         for name in self.spec.stored_observables:
             fields[f"observable/{name}"] = [jnp.broadcast_to(_stored(observables[name], dtype), shape)]
         return fields

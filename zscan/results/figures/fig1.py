@@ -1,6 +1,7 @@
 """Fig 1 of arXiv:2107.07518: (m_X, g_V) planes of an X with muon couplings, one panel per g_A/g_V."""
 
 import math
+from collections.abc import Sequence
 
 import xarray as xr
 
@@ -17,16 +18,16 @@ LAYERS = (
 )
 
 
-def _panels(data: xr.Dataset) -> tuple[Panel, ...]:
+def _panels(maps: Sequence[xr.Dataset]) -> tuple[Panel, ...]:
     return tuple(
         Panel(LAYERS, {"g_A_over_g_V": ratio}, rf"$g_A/g_V = {ratio:g}$", ylabel=r"$g_V$")
-        for ratio in data["g_A_over_g_V"].values
+        for ratio in maps[0]["g_A_over_g_V"].values
     )
 
 
 SPEC = FigureSpec(
     number="1",
-    card="fig1",
+    cards=("fig1",),
     axes=("m_X", "g_V"),
     panels=_panels,
     columns=4,

@@ -1,5 +1,7 @@
 """Fig 10 of arXiv:2107.07518: the smallest R_K that a vector coupling can give, against m_X."""
 
+from collections.abc import Sequence
+
 import xarray as xr
 
 from zscan.results.figures.fig1 import BIN_EDGES
@@ -10,9 +12,9 @@ _GUIDES = VerticalLines(BIN_EDGES, r"edges of the bin")
 _WIDTHS = ("width_over_m_X", r"$\Gamma_X/m_X$")
 
 
-def _panels(data: xr.Dataset) -> tuple[Panel, ...]:
-    r_k = (_GUIDES, MeasuredRange("r_k", "LHCb"), Curves("r_k", "r_k_minimum", *_WIDTHS))
-    g_V = (_GUIDES, Curves("r_k", "g_V_minimum", *_WIDTHS))
+def _panels(maps: Sequence[xr.Dataset]) -> tuple[Panel, ...]:
+    r_k = (_GUIDES, MeasuredRange("r_k", "LHCb"), Curves(("r_k",), "r_k_minimum", *_WIDTHS))
+    g_V = (_GUIDES, Curves(("r_k",), "g_V_minimum", *_WIDTHS))
     return (
         Panel(r_k, ylabel=r"smallest $R_K[1.1, 6]$", xscale="linear", yscale="linear", limits=(0.5, 1.05)),
         Panel(
@@ -27,7 +29,7 @@ def _panels(data: xr.Dataset) -> tuple[Panel, ...]:
 
 SPEC = FigureSpec(
     number="10",
-    card="fig10",
+    cards=("fig10",),
     axes=("m_X",),
     panels=_panels,
     columns=1,

@@ -1,14 +1,13 @@
 """Layers of a figure, drawn from a map alone: bands, excluded and favoured regions, curves, lines.
 
 Each layer has `draw(axes, data)`, which returns its legend entries; `data` has the axes of the panel left, x before y.
-`constraint` names what it rests on, for the caption (None for a mere guide).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +67,41 @@ class Excluded:
 
 
 @dataclass(frozen=True)
+class ExcludedByAny:
+    """Boundary of the union of the regions that several limits exclude: searches that matter little in the figure."""
+
+    constraints: tuple[str, ...]
+    label: str
+
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
+        """Draw the boundary; returns its legend entry."""
+        x, y, _ = plane(data, self.constraints[0])
+        excess = [plane(data, name)[2] - measurement(data, name)["excluded_above"] for name in self.constraints]
+        # Where no curve applies nothing is excluded
+        largest = np.max([np.where(np.isfinite(values), values, -1.0) for values in excess], axis=0)
+        look: dict[str, Any] = {"colors": style.OTHERS, "linewidths": 0.9, "linestyles": "solid"}
+        _contour(axes, x, y, largest, [0.0], "others/outline", look)
+        return [matplotlib.lines.Line2D([], [], color=style.OTHERS, lw=0.9, label=self.label)]
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Reach of a future experiment: the dashed line on which its signal strength is 1."""
+
+    constraint: str
+    label: str
+
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
+        """Draw the line; returns its legend entry."""
+        x, y, observable = plane(data, self.constraint)
+        colour = style.PROJECTED[self.constraint]
+        look: dict[str, Any] = {"colors": colour, "linewidths": 1.2, "linestyles": "dashed"}
+        limit = measurement(data, self.constraint)["excluded_above"]
+        _contour(axes, x, y, observable, [limit], f"{self.constraint}/projection", look)
+        return [matplotlib.lines.Line2D([], [], color=colour, lw=1.2, ls="--", label=f"{self.label} (proj.)")]
+
+
+@dataclass(frozen=True)
 class Favoured:
     """Region in which an observable lies within `n_sigma` of its measurement, shaded."""
 
@@ -90,7 +124,7 @@ class Favoured:
 class Curves:
     """A stored observable against x, one line for each value of the axis `over`."""
 
-    constraint: str
+    constraints: tuple[str, ...]
     observable: str
     over: str
     symbol: str
@@ -131,7 +165,7 @@ class VerticalLines:
 
     at: Sequence[float]
     label: str
-    constraint: None = None
+    constraints: tuple[str, ...] = ()
 
     def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
         """Draw the guides; returns their legend entry."""
@@ -140,7 +174,33 @@ class VerticalLines:
         return [matplotlib.lines.Line2D([], [], color="#707070", lw=0.9, ls=":", label=self.label)]
 
 
-Layer = Band | Excluded | Favoured | Curves | MeasuredRange | VerticalLines
+@dataclass(frozen=True)
+class Channels:
+    """Several stored observables against x, each with its own label: branching ratios, for example."""
+
+    observables: Mapping[str, str]
+    constraints: tuple[str, ...] = ()
+
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
+        """Draw the lines; returns their legend entries."""
+        lines: list[Artist] = []
+        for (name, label), (colour, dashes) in zip(self.observables.items(), style.LINES, strict=False):
+            values = stored(data, name)
+            (x,) = values.dims
+            (line,) = axes.plot(data[x].values, values.values, color=colour, ls=dashes, lw=1.2, label=label)
+            line.set_gid(name)
+            lines.append(line)
+        return lines
+
+
+Layer = Band | Excluded | ExcludedByAny | Projected | Favoured | Curves | Channels | MeasuredRange | VerticalLines
+
+
+def rests_on(layer: Layer) -> tuple[str, ...]:
+    """Constraints that a layer shows, for the caption."""
+    if isinstance(layer, Curves | Channels | VerticalLines | ExcludedByAny):
+        return layer.constraints
+    return (layer.constraint,)
 
 
 def stored(data: xr.Dataset, observable: str) -> xr.DataArray:
@@ -199,7 +259,7 @@ def _shade(axes: Axes, x: np.ndarray, y: np.ndarray, excess: np.ndarray, constra
     face, hatch = style.FILL[constraint]
     outline: dict[str, Any] = {"colors": "#404040", "linewidths": 0.7}
     _contour(axes, x, y, excess, [0.0], f"{constraint}/outline", outline)
-    if np.nanmax(excess) > 0:
+    if np.any(excess > 0):
         shown = np.ma.masked_invalid(excess)
         region = axes.contourf(x, y, shown, levels=[0.0, np.inf], colors=[face], alpha=0.85, hatches=[hatch])
         region.set_edgecolor("white")

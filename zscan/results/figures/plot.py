@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zscan.results.figures import style
-from zscan.results.figures.layers import Layer, measurement
+from zscan.results.figures.layers import Layer, measurement, rests_on
 
 _SELECT_TOLERANCE = 1e-9
 
@@ -25,7 +25,8 @@ _SELECT_TOLERANCE = 1e-9
 class Panel:
     """One panel: layers from the lowest to the highest, the values of the axes that it leaves out, scales and labels.
 
-    `limits` of y default to the ends of the y axis of the map, those of x are always the ends of m_X.
+    `limits` of y default to the ends of the y axis of the map, those of x are always the ends of m_X. `map` is the
+    number of the map that it shows, in the order of the cards of the figure.
     """
 
     layers: tuple[Layer, ...]
@@ -36,52 +37,56 @@ class Panel:
     xscale: str = "log"
     yscale: str | tuple[str, Mapping[str, Any]] = "log"
     limits: tuple[float, float] | None = None
+    map: int = 0
 
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A figure of the paper: the card that makes its map, its panels, its caption.
+    """A figure of the paper: the cards that make its maps, its panels, its caption.
 
-    `axes` are those of the card whose number of points sets the resolution. `size` is that of one panel with its labels
-    [inches]. `legend` is a location in the first panel (a name or axes fractions), or "cell": the first free cell of
-    the grid of panels.
+    `axes` are those of the cards whose number of points sets the resolution. `size` is that of one panel with its
+    labels [inches]. `legend` is a location in the first panel (a name or axes fractions), "cell" for the first free
+    cell of the grid of panels, or "right" for a column of its own.
     """
 
     number: str
-    card: str
+    cards: tuple[str, ...]
     axes: tuple[str, ...]
-    panels: Callable[[xr.Dataset], tuple[Panel, ...]]
+    panels: Callable[[Sequence[xr.Dataset]], tuple[Panel, ...]]
     caption: str
     columns: int = 1
     size: tuple[float, float] = (5.4, 4.1)
     legend: str | tuple[float, float] = "lower right"
 
 
-def draw(spec: FigureSpec, data: xr.Dataset) -> Figure:
-    """Draw a figure from an open map (see `zscan.open_scan`). The map must hold the observables of all layers."""
-    panels = spec.panels(data)
+def draw(spec: FigureSpec, maps: Sequence[xr.Dataset]) -> Figure:
+    """Draw a figure from the open maps of its cards (see `zscan.open_scan`); with all observables."""
+    panels = spec.panels(maps)
     width, height = spec.size
-    cells = len(panels) + (spec.legend == "cell")
-    rows = -(-cells // spec.columns)
-    caption = caption_text(spec, data)
+    rows = -(-(len(panels) + (spec.legend == "cell")) // spec.columns)
+    side = style.LEGEND_WIDTH if spec.legend == "right" else 0.0
+    wide = width * spec.columns + side
+    caption = caption_text(spec, maps, int(style.CAPTION_COLUMNS * wide))
     bottom = 0.12 + style.CAPTION_LINE * (caption.count("\n") + 1)
-    total = (width * spec.columns, height * rows + bottom)
+    tall = height * rows + bottom
     with matplotlib.rc_context(style.RC):
-        figure = Figure(figsize=total)
+        figure = Figure(figsize=(wide, tall))
         entries: dict[str, Artist] = {}
         for index, panel in enumerate(panels):
             row, column = divmod(index, spec.columns)
-            left, low = column * width + 0.72, (rows - 1 - row) * height + bottom + 0.48
-            box = (left / total[0], low / total[1], (width - 0.88) / total[0], (height - 0.80) / total[1])
-            entries |= {str(entry.get_label()): entry for entry in _panel(figure.add_axes(box), panel, data)}
-        if spec.legend == "cell":
-            row, column = divmod(len(panels), spec.columns)
-            anchor = ((column * width + 0.5) / total[0], ((rows - row) * height + bottom - 0.25) / total[1])
-            figure.legend(handles=list(entries.values()), loc="upper left", bbox_to_anchor=anchor, frameon=False)
+            left, low = column * width + 0.80, (rows - 1 - row) * height + bottom + 0.48
+            axes = figure.add_axes((left / wide, low / tall, (width - 0.96) / wide, (height - 0.80) / tall))
+            entries |= {str(entry.get_label()): entry for entry in _panel(axes, panel, maps[panel.map])}
+        handles = list(entries.values())
+        if spec.legend in ("cell", "right"):
+            row, column = divmod(len(panels), spec.columns) if spec.legend == "cell" else (0, spec.columns)
+            left = column * width + (0.5 if spec.legend == "cell" else 0.0)
+            anchor = (left / wide, ((rows - row) * height + bottom - 0.25) / tall)
+            figure.legend(handles=handles, loc="upper left", bbox_to_anchor=anchor, frameon=False)
         else:
             look: Any = {"loc": spec.legend, "framealpha": 0.95, "edgecolor": "none"}
-            figure.axes[0].legend(handles=list(entries.values()), **look)
-        figure.text(0.1 / total[0], 0.06 / total[1], caption, fontsize=style.CAPTION_SIZE, va="bottom")
+            figure.axes[0].legend(handles=handles, **look)
+        figure.text(0.1 / wide, 0.06 / tall, caption, fontsize=style.CAPTION_SIZE, va="bottom")
     return figure
 
 
@@ -99,36 +104,44 @@ def _panel(axes: Axes, panel: Panel, data: xr.Dataset) -> list[Artist]:
     return entries
 
 
-def caption_text(spec: FigureSpec, data: xr.Dataset) -> str:
+def caption_text(spec: FigureSpec, maps: Sequence[xr.Dataset], columns: int = 100) -> str:
     """Caption: what is drawn at which confidence level, with its references; what is provisional; where it is from."""
-    constraints = [layer.constraint for panel in spec.panels(data) for layer in panel.layers if layer.constraint]
     layers, provisional = [], []
-    for constraint in dict.fromkeys(constraints):
+    for data, constraint in _shown(spec, maps):
         measured = measurement(data, constraint)
         layers.append(f"{constraint} ({measured['cl']}; {', '.join(measured['references'])})")
         if measured["status"] == "provisional":
             provisional.append(constraint)
-    paragraphs = [spec.caption, f"Layers: {'; '.join(layers)}. Observable set: {data.attrs['observables']}."]
+    paragraphs = [spec.caption, f"Layers: {'; '.join(layers)}."] if layers else [spec.caption]
     if provisional:
         paragraphs.append(f"Provisional inputs: {', '.join(provisional)} (see README).")
-    scan = data.attrs["spec_hash"][:12]
-    paragraphs.append(f"zscan {_version(data)}, scan {scan}; command: zscan figure {spec.number}")
-    columns = int(style.CAPTION_COLUMNS * spec.size[0] * spec.columns)
+    scans = ", ".join(data.attrs["spec_hash"][:12] for data in maps)
+    made = f"zscan {_version(maps[0])}, scan {scans}; command: zscan figure {spec.number}"
+    paragraphs.append(f"Observable set: {maps[0].attrs['observables']}. {made}")
     return "\n".join(textwrap.fill(text, columns) for text in paragraphs)
 
 
-def save(spec: FigureSpec, data: xr.Dataset, path: str | Path) -> Path:
-    """Draw and write a PNG whose metadata name the scan: spec hash, zscan version, command and caption."""
+def _shown(spec: FigureSpec, maps: Sequence[xr.Dataset]) -> list[tuple[xr.Dataset, str]]:
+    """The constraints of all layers, each once, with the map that it is drawn from."""
+    found: dict[str, xr.Dataset] = {}
+    for panel in spec.panels(maps):
+        for layer in panel.layers:
+            found = dict.fromkeys(rests_on(layer), maps[panel.map]) | found
+    return [(data, constraint) for constraint, data in found.items()]
+
+
+def save(spec: FigureSpec, maps: Sequence[xr.Dataset], path: str | Path) -> Path:
+    """Draw and write a PNG whose metadata name the scans: spec hashes, zscan version, command and caption."""
     path = Path(path)
     metadata = {
         "Title": f"Fig {spec.number} of arXiv:2107.07518",
-        "Software": f"zscan {_version(data)}",
-        "Description": caption_text(spec, data),
-        "spec_hash": str(data.attrs["spec_hash"]),
+        "Software": f"zscan {_version(maps[0])}",
+        "Description": caption_text(spec, maps),
+        "spec_hash": ", ".join(str(data.attrs["spec_hash"]) for data in maps),
         "command": f"zscan figure {spec.number}",
     }
     temporary = path.with_name(f".{path.name}.part")
-    draw(spec, data).savefig(temporary, dpi=200, metadata=metadata, format="png")
+    draw(spec, maps).savefig(temporary, dpi=200, metadata=metadata, format="png")
     temporary.replace(path)
     return path
 

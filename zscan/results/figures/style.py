@@ -24,11 +24,31 @@ FILL = {
     "trident_ccfr": ("#c8c8c8", ""),
     "trident_nutev": ("#8f8f8f", ""),
     "borexino": ("#56b4a9", "////"),
+    "searches/BaBar_TheBABAR2016rlg": ("#7fb3e0", "\\\\\\\\"),
+    "searches/BelleII_Adachi2019otg": ("#4a7fb5", "...."),
+    "kmunux": ("#a58bc9", "xxxx"),
+}
+OTHERS = "#6b3d00"
+
+PROJECTED = {
+    "searches/proj_NA64mu": "#d62728",
+    "searches/proj_M3_phase1": "#2ca02c",
+    "searches/proj_M3_phase2": "#98a800",
+    "searches/proj_BelleII_4mu_50ab_scaled": "#1f5fa8",
+    "searches/proj_BelleII_mumuinv_50ab_scaled": "#00a0c0",
+    "searches/proj_NA62_Kmunu_Krnjaic": "#7b3fa0",
 }
 
 # (colour, dashes) of families of curves, in order
-LINES = (("#0072b2", "-"), ("#d55e00", "--"), ("#009e73", "-."), ("#7a3e9d", (0, (1, 1))))
+LINES: tuple[tuple[str, Any], ...] = (
+    ("#0072b2", "-"),
+    ("#d55e00", "--"),
+    ("#009e73", "-."),
+    ("#7a3e9d", (0, (1, 1))),
+    ("#555555", (0, (5, 1, 1, 1))),
+)
 
 CAPTION_SIZE = 6.5  # points
 CAPTION_LINE = 0.125  # inches per line
 CAPTION_COLUMNS = 19.6  # characters per inch of figure width
+LEGEND_WIDTH = 2.9  # inches, of a legend beside the panels
