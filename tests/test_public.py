@@ -42,7 +42,7 @@ def test_public_names_exist():
     assert set(zscan.__all__) == {
         "Couplings", "Likelihood", "Model", "bibtex", "charges", "couplings", "enable_x64", "errors", "evaluate",
         "kernels", "limits", "list_models", "load_model", "log_likelihood", "merge_scan", "open_scan", "run_scan",
-        "__version__",
+        "verdict", "__version__",
     }  # fmt: skip
     for name in zscan.__all__:
         assert getattr(zscan, name) is not None

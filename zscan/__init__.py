@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from zscan.results.load import open_scan as open_scan
     from zscan.scans.runner import merge_scan as merge_scan
     from zscan.scans.runner import run_scan as run_scan
+    from zscan.verdicts import verdict as verdict
 
 _PUBLIC = {
     "Couplings": "zscan.coupling",
@@ -42,6 +43,7 @@ _PUBLIC = {
     "merge_scan": "zscan.scans.runner",
     "open_scan": "zscan.results.load",
     "run_scan": "zscan.scans.runner",
+    "verdict": "zscan.verdicts",
 }
 _MODULES = ("charges", "errors", "kernels", "limits")
 

@@ -68,6 +68,14 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     print(json.dumps(result.to_table(), indent=2) if arguments.json else result)
 
 
+def _verdict(arguments: argparse.Namespace) -> None:
+    result = zscan.verdict(
+        arguments.model, n_sigma=arguments.n_sigma, eps_over_g=arguments.eps_over_g, observables=arguments.observables,
+        masses=(arguments.m_X_min, arguments.m_X_max), points=arguments.points,
+    )  # fmt: skip
+    print(json.dumps(result.to_table(), indent=2) if arguments.json else result)
+
+
 def _models(arguments: argparse.Namespace) -> None:
     for name in [arguments.name] if arguments.name else zscan.list_models():
         model = zscan.load_model(name)
@@ -159,6 +167,16 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--observables", default="paper", metavar="SET")
     evaluate.add_argument("--constraints", nargs="+", metavar="NAME", help="default: all")
     evaluate.add_argument("--json", action="store_true")
+
+    verdict = verb("verdict", _verdict, "at which masses a model explains g-2, and what excludes the rest")
+    verdict.add_argument("model", help="benchmark name or path of a model file")
+    verdict.add_argument("--n_sigma", type=float, default=2.0, help="width of the g-2 band (default 2)")
+    verdict.add_argument("--eps_over_g", type=float, default=0.0, help="kinetic mixing on top of the model's own")
+    verdict.add_argument("--m_X_min", type=float, default=1e-3, metavar="GEV")
+    verdict.add_argument("--m_X_max", type=float, default=10.0, metavar="GEV")
+    verdict.add_argument("--points", type=int, default=400, metavar="K", help="masses (default 400)")
+    verdict.add_argument("--observables", default="paper", metavar="SET")
+    verdict.add_argument("--json", action="store_true")
 
     models = verb("models", _models, "list the benchmark models, or show one model")
     models.add_argument("name", nargs="?", help="benchmark name or path of a model file")

@@ -15,7 +15,7 @@ from jax import Array
 
 from zscan.coupling import Couplings
 from zscan.errors import UnknownNameError, nearest
-from zscan.kernels import borexino, btokx, g2, rk, trident, widths
+from zscan.kernels import borexino, btokx, charm, coherent, g2, nsi, rk, trident, widths
 from zscan.limits import Limit, list_limits, load, signal_strengths
 from zscan.measurements import Measurement, measurements
 
@@ -144,6 +144,42 @@ def _b_to_k_nunu(point: Point, _: Measured) -> Prediction:
     return Prediction(btokx.branching_ratio_nunu(point.m_X, width, point.g_sb, x.nu_e, x.nu_mu, x.nu_tau))
 
 
+def _coherent(point: Point, _: Measured) -> Prediction:
+    x = _needed(point.virtual)
+    return Prediction(coherent.chi2(point.m_X, x.u.V, x.d.V, x.nu_e, x.nu_mu))
+
+
+# 95 % bounds on differences of the electron-normalised NSI parameters in the Earth, see measurements/paper.toml
+_NSI_TAUTAU_MUMU = 0.0495
+_NSI_MUMU_EE = 0.0162  # of a fit in which eps_ee = eps_tautau
+
+
+def _nsi(point: Point, _: Measured) -> Prediction:
+    x = _needed(point.virtual)
+    matter = nsi.epsilon(point.m_X, x.e.V, x.u.V, x.d.V, 1.0)
+    tau_mu, mu_e, tau_e = x.nu_tau - x.nu_mu, x.nu_mu - x.nu_e, x.nu_tau - x.nu_e
+    strength = jnp.maximum(
+        jnp.abs(matter * tau_mu) / _NSI_TAUTAU_MUMU,
+        jnp.where(tau_e == 0, jnp.abs(matter * mu_e) / _NSI_MUMU_EE, 0.0),
+    )
+    return Prediction(strength)
+
+
+def _g_uc(point: Point) -> Array:
+    """Left-handed u-c coupling of a down-aligned model whose third family has another charge than the first two."""
+    x = _needed(point.virtual)
+    return charm.g_uc((x.t.V - x.t.A) - (x.u.V - x.u.A), 1.0)
+
+
+def _d_mixing(point: Point, _: Measured) -> Prediction:
+    x12 = charm.x12(point.m_X, _g_uc(point))
+    return Prediction(x12, applies=jnp.isfinite(x12))
+
+
+def _d_to_pi(point: Point, _: Measured) -> Prediction:
+    return Prediction(charm.branching_ratio_dpi(point.m_X, _g_uc(point)) * point.branching_ratios["nunu"])
+
+
 _TRIDENT_THEORY = ("Altmannshofer:2014pba", "Altmannshofer:2019zhy", "DeVries:1987atn")
 _TRIDENT_RATIO = "sigma / sigma_SM (nu_mu trident)"
 
@@ -191,6 +227,22 @@ _CONSTRAINTS = {
             "rate / SM rate (7Be)",
             _borexino,
             ("Harnik:2012ni", "Esteban:2020cvm"),
+        ),
+        Constraint(
+            "coherent",
+            "coherent elastic neutrino-nucleus scattering, COHERENT CsI",
+            "chi2 (profiled over three pulls)",
+            _coherent,
+            (),
+        ),
+        Constraint("nsi", "neutrino oscillations in matter", "eps / its 95 % bound", _nsi, ()),
+        Constraint("d_mixing", "D0 mixing, real couplings, down-aligned", "x12", _d_mixing, ("Smolkovic:2019jow",)),
+        Constraint(
+            "d_to_pi",
+            "D+ -> pi+ X, X invisible, down-aligned",
+            "BR(D+ -> pi+ X, X -> nu nubar)",
+            _d_to_pi,
+            ("MartinCamalich:2020dfe",),
         ),
     )
 } | {name: _search(name, load(limit)) for name, limit in SEARCHES.items()}

@@ -50,8 +50,11 @@ class Term(NamedTuple):
 def chi2(value: Array, measurement: Measurement) -> Array:
     """((value - measured)/error)^2 with the upper error above the measured value and the lower one below it.
 
-    For events without background ("counting") it is linear in the expected number: (value - measured)/error.
+    For events without background ("counting") it is linear in the expected number: (value - measured)/error; an
+    observable of the form "chi2" is one already.
     """
+    if measurement.form == "chi2":
+        return value
     deviation = value - measurement.value
     if measurement.form == "counting":
         return deviation / measurement.error_plus
@@ -212,7 +215,7 @@ def _chi2_at_zero(name: str, observables: str) -> float:
     if name in SEARCHES:
         return 0.0  # no signal; the curve need not cover the mass below
     likelihood = Likelihood(Model("no X"), (name,), observables, {name: 0.0})
-    return float(likelihood.evaluate({"m_X": 1.0, "g_X": 0.0})[name].delta_chi2)
+    return float(likelihood.evaluate({"m_X": 0.1, "g_X": 0.0})[name].delta_chi2)
 
 
 def _limit_digest(name: str) -> str:

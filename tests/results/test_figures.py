@@ -226,3 +226,62 @@ def test_fig10_is_drawn(data10):
     assert len(figure.axes) == 2
     labels = " ".join(text.get_text() for text in figure.axes[0].get_legend().get_texts())
     assert all(text in labels for text in ("1e-08", "0.5", "LHCb"))
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory):
+    """Maps of Figs 3 to 6 on their own cards but for a coarser grid, by card."""
+    folder = tmp_path_factory.mktemp("maps")
+    overrides = ["axis.m_X.num=121", "axis.g_X.num=161"]
+    cards = [card for number in "3456" for card in FIGURES[number].cards]
+    opened = {card: zscan.open_scan(zscan.run_scan(card, folder / f"{card}.h5", overrides=overrides)) for card in cards}
+    yield opened
+    for data in opened.values():
+        data.close()
+
+
+@pytest.mark.parametrize("number", ["3", "4", "5", "6"])
+def test_figures_3_to_6_draw_every_layer_that_exists(maps, number):
+    spec = FIGURES[number]
+    figure = draw(spec, [maps[card] for card in spec.cards])
+    drawn = [{artist.get_gid() for artist in axes.collections} - {None} for axes in figure.axes]
+    expected = {
+        "3": [{"nsi/region", "coherent/region", "searches/LHCb_Aaij2019bvg_prompt/region"}],
+        "4": [{"borexino/region", "searches/NA64_NA642019imj/region", "nsi/region"}, {"coherent/region", "nsi/region"}],
+        "5": [{"d_mixing/region", "d_to_pi/projection", "searches/BaBar_TheBABAR2016rlg/region"}],
+        "6": [{"borexino/region", "trident_ccfr/region", "kmunux/region"}] * 2,
+    }[number]
+    absent = {"4": [{"coherent/region"}, {"borexino/region", "searches/NA64_NA642019imj/region"}]}
+    for index, (shown, wanted) in enumerate(zip(drawn, expected, strict=True)):
+        assert wanted | {"delta_a_mu/edges"} <= shown
+        assert not shown & absent.get(number, [set(), set()])[index]
+
+
+# Couplings at 0.1 GeV (m_X, g_X): neutrino.md-type closed forms and scans with independent code; 10 % in a coupling
+@pytest.mark.parametrize(
+    ("card", "constraint", "level", "m_X", "expected"),
+    [
+        ("fig3", "nsi", 1.0, 0.1, 2.1e-5),
+        ("fig4-left", "nsi", 1.0, 0.1, 9.1e-5),
+        ("fig4-left", "borexino", 1.166, 0.1, 1.46e-4),
+        ("fig4-left", "searches/NA64_NA642019imj", 1.0, 0.1, 1.5e-4),
+        ("fig4-right", "searches/NA62_CortinaGil2019nuo", 1.0, 0.06, 1.6e-4),
+        ("fig5", "d_mixing", 5e-3, 0.1, 9.5e-5),
+        ("fig5", "d_to_pi", 8e-6, 0.1, 4.4e-6),
+        ("fig6", "borexino", 1.166, 0.1, 1.05e-4),
+        ("fig6", "trident_ccfr", 1.3688, 0.1, 1.67e-4),
+        ("fig6", "trident_ccfr", 1.3688, 0.01, 1.17e-4),
+    ],
+)
+def test_bounds_in_figures_3_to_6(maps, card, constraint, level, m_X, expected):
+    assert edge(maps[card], constraint, level, m_X)[1] == pytest.approx(expected, rel=0.1)
+
+
+def test_coherent_in_figures_3_and_4(maps):
+    for card, m_X, expected in (("fig3", 0.1, 9.0e-5), ("fig4-right", 1e-3, 9.2e-5), ("fig4-right", 0.1, 2.6e-4)):
+        column = maps[card]["delta_chi2"].sel(constraint="coherent").sel(m_X=m_X, method="nearest")
+        excess = column.values - min(float(column.min()), 0.0)
+        found = crossings(column["g_X"].values, excess, 3.84)
+        assert found.size == 1  # one piece
+        assert found[0] == pytest.approx(expected, rel=0.1)
+    assert (maps["fig4-left"]["delta_chi2"].sel(constraint="coherent") == 0).all()

@@ -20,7 +20,8 @@ class Measurement:
     the limit drawn in figures, at confidence level `cl`. `status` is "published", or "provisional" for a number that
     could not be checked against its publication or rests on a choice; `note` says which. `options` are choices of the
     prediction that belong to the set (keyword arguments of its kernel). `form` is "background" for a (split) normal
-    likelihood, "counting" for events without background: chi2 = deviation/error_plus.
+    likelihood, "counting" for events without background: chi2 = deviation/error_plus, "chi2" for an observable that
+    is a chi2 itself.
     """
 
     value: float
@@ -35,6 +36,8 @@ class Measurement:
     form: str = "background"
 
     def __str__(self) -> str:
+        if self.form == "chi2":
+            return "profiled chi2"
         if self.value == 0 and self.excluded_above:
             return f"< {self.excluded_above:g} ({self.cl})"
         if self.error_plus == self.error_minus:

@@ -23,12 +23,12 @@ LAYERS = (
         ),
         "NA64, BaBar, LHCb (by mixing)",
     ),
-    Projected("searches/proj_NA64mu", r"NA64$\mu$"),
-    Projected("searches/proj_M3_phase1", r"M$^3$ phase 1"),
-    Projected("searches/proj_M3_phase2", r"M$^3$ phase 2"),
-    Projected("searches/proj_BelleII_4mu_50ab_scaled", r"Belle II, $4\mu$"),
-    Projected("searches/proj_BelleII_mumuinv_50ab_scaled", r"Belle II, $\mu\mu$ + inv."),
-    Projected("searches/proj_NA62_Kmunu_Krnjaic", r"NA62, $K\to\mu\nu X$"),
+    Projected("searches/proj_NA64mu", r"NA64$\mu$ (proj.)"),
+    Projected("searches/proj_M3_phase1", r"M$^3$ phase 1 (proj.)"),
+    Projected("searches/proj_M3_phase2", r"M$^3$ phase 2 (proj.)"),
+    Projected("searches/proj_BelleII_4mu_50ab_scaled", r"Belle II, $4\mu$ (proj.)"),
+    Projected("searches/proj_BelleII_mumuinv_50ab_scaled", r"Belle II, $\mu\mu$ + inv. (proj.)"),
+    Projected("searches/proj_NA62_Kmunu_Krnjaic", r"NA62, $K\to\mu\nu X$ (proj.)"),
     Band("delta_a_mu", r"$(g-2)_\mu$"),
 )
 

@@ -67,6 +67,23 @@ class Excluded:
 
 
 @dataclass(frozen=True)
+class ExcludedByFit:
+    """Region in which chi2 exceeds its minimum over y (zero coupling included) at the same x by `delta`, shaded."""
+
+    constraint: str
+    label: str
+    delta: float = 3.84
+
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
+        """Shade the region, all its pieces; returns its legend entry."""
+        chi2 = data["delta_chi2"].sel(constraint=self.constraint)
+        x, y = map(str, chi2.dims)
+        best = np.minimum(chi2.min(y), 0.0)  # delta chi2 is 0 at zero coupling
+        excess = (chi2 - best - self.delta).transpose(y, x).values
+        return _shade(axes, data[x].values, data[y].values, excess, self.constraint, self.label)
+
+
+@dataclass(frozen=True)
 class ExcludedByAny:
     """Boundary of the union of the regions that several limits exclude: searches that matter little in the figure."""
 
@@ -86,7 +103,7 @@ class ExcludedByAny:
 
 @dataclass(frozen=True)
 class Projected:
-    """Reach of a future experiment: the dashed line on which its signal strength is 1."""
+    """Reach of a future experiment, or a bound drawn like one: the dashed line on which it would exclude."""
 
     constraint: str
     label: str
@@ -98,7 +115,7 @@ class Projected:
         look: dict[str, Any] = {"colors": colour, "linewidths": 1.2, "linestyles": "dashed"}
         limit = measurement(data, self.constraint)["excluded_above"]
         _contour(axes, x, y, observable, [limit], f"{self.constraint}/projection", look)
-        return [matplotlib.lines.Line2D([], [], color=colour, lw=1.2, ls="--", label=f"{self.label} (proj.)")]
+        return [matplotlib.lines.Line2D([], [], color=colour, lw=1.2, ls="--", label=self.label)]
 
 
 @dataclass(frozen=True)
@@ -193,7 +210,10 @@ class Channels:
         return lines
 
 
-Layer = Band | Excluded | ExcludedByAny | Projected | Favoured | Curves | Channels | MeasuredRange | VerticalLines
+Layer = (
+    Band | Excluded | ExcludedByFit | ExcludedByAny | Projected | Favoured | Curves | Channels | MeasuredRange
+    | VerticalLines
+)  # fmt: skip
 
 
 def rests_on(layer: Layer) -> tuple[str, ...]:

@@ -27,6 +27,14 @@ FILL = {
     "searches/BaBar_TheBABAR2016rlg": ("#7fb3e0", "\\\\\\\\"),
     "searches/BelleII_Adachi2019otg": ("#4a7fb5", "...."),
     "kmunux": ("#a58bc9", "xxxx"),
+    "coherent": ("#e3b5dc", ""),
+    "nsi": ("#f5e67a", ""),
+    "d_mixing": ("#27408b", ""),
+    "searches/LHCb_Aaij2019bvg_prompt": ("#e69f00", ""),
+    "searches/NA62_CortinaGil2019nuo": ("#8a5fb5", "----"),
+    "searches/NA64_NA642019imj": ("#b8d8a0", "||||"),
+    "searches/BaBar_Lees2014xha": ("#9ecae1", ""),
+    "searches/BaBar_Lees2017lec": ("#6baed6", "++++"),
 }
 OTHERS = "#6b3d00"
 
@@ -37,6 +45,8 @@ PROJECTED = {
     "searches/proj_BelleII_4mu_50ab_scaled": "#1f5fa8",
     "searches/proj_BelleII_mumuinv_50ab_scaled": "#00a0c0",
     "searches/proj_NA62_Kmunu_Krnjaic": "#7b3fa0",
+    "searches/reach_LHCb_Ilten2016tkc_prompt": "#b35900",
+    "d_to_pi": "#4aa3df",
 }
 
 # (colour, dashes) of families of curves, in order
