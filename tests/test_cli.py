@@ -1,6 +1,10 @@
 """The command line: verbs, tables, exit codes."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -79,6 +83,38 @@ def test_shards_and_merge(capsys, tmp_path):
 def test_bad_input_exits_with_2(capsys, arguments, code, message):
     assert main(arguments) == code
     assert message in capsys.readouterr().err
+
+
+def test_further_parameters_and_model_kinds(capsys):
+    assert main(["evaluate", "muon-effective", "--m_X", "3", "--g_X", "0.05", "--set", "g_sb=1e-9", "--json"]) == 0
+    rows = {row["constraint"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert rows["b_to_k_nunu"]["observable"] > 4.7e-6
+    assert main(["evaluate", "muon-resonance", "--m_X", "3", "--g_X", "0.1", "--eps", "0.1"]) == 2
+    assert "not a parameter" in capsys.readouterr().err
+
+
+def test_nothing_but_a_map_is_ever_replaced(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    assert main(["run", "fig2", "-o", "notes.txt", "--force", *SMALL]) == 2
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    for out in (".", ""):
+        assert main(["run", "fig2", "-o", out, *SMALL]) == 2
+    assert main(["limits", "import", str(tmp_path), "-o", "notes.txt"]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_an_interrupted_scan_exits_with_130(tmp_path):
+    command = [sys.executable, "-m", "zscan", "run", "fig10", "-o", str(tmp_path / "x.h5")]
+    command += ["--set", "axis.m_X.num=2000000", "--set", "output.tile_points=50000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("x.h5.tiles/*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert b"continue with --resume" in err
 
 
 def test_usage_errors_exit_with_2(capsys):

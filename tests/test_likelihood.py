@@ -1,5 +1,7 @@
 """The likelihood: terms against external values, sum, NaN, gradients, and its masses at the edges."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -86,7 +88,8 @@ def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
     assert f.constraints == measured_constraints()
     assert set(f.constraints) - set(f.summed) == {"trident_nutev"}
     terms = f.terms(0.1, 1e-3)
-    np.testing.assert_allclose(f(0.1, 1e-3), -0.5 * sum(terms[name] for name in f.summed), rtol=1e-15)
+    np.testing.assert_allclose(f(0.1, 1e-3), -0.5 * np.nansum([terms[name] for name in f.summed]), rtol=1e-14)
+    assert {name for name, term in terms.items() if np.isnan(term)} == {"r_k", "b_to_k_nunu"}  # no b -> s coupling
     assert all(np.isnan(value) for value in f.terms(-1.0, 1e-3).values())
     assert f(-1.0, 1e-3) == 0
     assert log_likelihood("Lmu-Ltau", ["trident_nutev", "borexino"]).summed == ("trident_nutev", "borexino")
@@ -206,6 +209,25 @@ def test_limits_enter_as_signal_strengths():
     gradient = jax.grad(f, argnums=(0, 1, 2))
     for m_X in (1e-3, 0.1, 2 * 0.1056583755, 0.25, 5.0):
         assert np.isfinite(gradient(m_X, 1e-3, 0.0)).all()
+
+
+def test_gradients_of_every_constraint_are_finite():
+    gradient = jax.jit(jax.grad(log_likelihood("B-3Lmu", ["*"]), argnums=(0, 1, 2)))
+    for m_X in (1.1e-5, 5e-4, 1.022e-3, 1e-3, 0.1, 2 * 0.1056583755, 0.25, 1.2, 5.0, 1e3):
+        for g_X in (0.0, 1e-3):
+            assert np.isfinite(gradient(m_X, g_X, 1e-4)).all(), (m_X, g_X)
+
+
+def test_fingerprint_covers_every_input():
+    table = log_likelihood("muon-resonance").fingerprint()
+    assert "b_to_k_nunu" in table["measurements"]  # its limit bounds g_sb
+    name = "searches/BaBar_Lees2014xha"
+    before = log_likelihood("B-L", [name]).fingerprint()["limits"][name]
+    original = limits.load(SEARCHES[name])
+    for changed in ({"final_states": ("ee",)}, {"production": ("p_brem",)}, {"value": 1.01 * original.value}):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("zscan.likelihood.load", lambda _, changed=changed: dataclasses.replace(original, **changed))
+            assert log_likelihood("B-L", [name]).fingerprint()["limits"][name] != before
 
 
 def test_searches_in_the_same_data_are_not_added():

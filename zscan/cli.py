@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 import zscan
 from zscan.errors import ZscanError
@@ -30,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        print(f"zscan: error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -56,14 +62,16 @@ def _figure(arguments: argparse.Namespace) -> None:
     from zscan.results.figures import FIGURES
 
     for number in FIGURES if arguments.number == "all" else [arguments.number]:
-        for path in make_figure(number, arguments.output, points=arguments.points, force=arguments.force):
+        for path in make_figure(
+            number, arguments.output, points=arguments.points, force=arguments.force, overrides=arguments.set
+        ):
             print(path)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     result = zscan.evaluate(
         arguments.model, arguments.m_X, arguments.g_X, arguments.eps, observables=arguments.observables,
-        constraints=arguments.constraints,
+        constraints=arguments.constraints, others=dict(arguments.set),
     )  # fmt: skip
     print(json.dumps(result.to_table(), indent=2) if arguments.json else result)
 
@@ -96,7 +104,7 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 
 def _merge(arguments: argparse.Namespace) -> None:
-    print(zscan.merge_scan(arguments.map, partial=arguments.partial))
+    print(zscan.merge_scan(arguments.map, partial=arguments.partial, force=arguments.force))
 
 
 def _cite(arguments: argparse.Namespace) -> None:
@@ -116,6 +124,14 @@ def _limits_import(arguments: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for limit in zscan.limits.import_darkcast(arguments.path):
         print(zscan.limits.write_limit(limit, folder / f"{limit.name}.toml"))
+
+
+def _parameter(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE with a number") from None
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -157,15 +173,32 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("number", help="number of the figure, or all")
     figure.add_argument("-o", "--output", default="results", metavar="DIR", help="folder (default results)")
     figure.add_argument("--points", type=int, metavar="K", help="points per axis (default: those of the card)")
+    figure.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key of its cards, e.g. observables=current",
+    )
     figure.add_argument("--force", action="store_true", help="replace an existing map of another card")
 
     evaluate = verb("evaluate", _evaluate, "one point: every observable and delta chi2 with its reference")
     evaluate.add_argument("model", help="benchmark name or path of a model file")
     evaluate.add_argument("--m_X", type=float, required=True, metavar="GEV")
-    evaluate.add_argument("--g_X", type=float, required=True)
+    evaluate.add_argument(
+        "--g_X", type=float, required=True, help="coupling (g_V of muon-effective, width_over_m_X of muon-resonance)"
+    )
+    evaluate.add_argument(
+        "--set",
+        type=_parameter,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a further parameter, e.g. g_sb=1e-9",
+    )
     evaluate.add_argument("--eps", type=float, default=0.0, help="kinetic mixing on top of the model's own")
     evaluate.add_argument("--observables", default="paper", metavar="SET")
-    evaluate.add_argument("--constraints", nargs="+", metavar="NAME", help="default: all")
+    evaluate.add_argument("--constraints", nargs="+", metavar="NAME", help="default: all but projections")
     evaluate.add_argument("--json", action="store_true")
 
     verdict = verb("verdict", _verdict, "at which masses a model explains g-2, and what excludes the rest")
@@ -198,9 +231,26 @@ def _parser() -> argparse.ArgumentParser:
         verb(name, command, text).add_argument("map", metavar="MAP.h5")
     merge = verb("merge", _merge, "join the tiles of a scan into its map")
     merge.add_argument("map", metavar="OUT.h5")
+    merge.add_argument("--force", action="store_true", help="replace an existing map")
     merge.add_argument("--partial", action="store_true", help="missing tiles become NaN with status 0")
     return parser
 
 
+def entry() -> None:
+    """Entry point of the command: `main`, then the exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)  # a scheduler's signal ends a scan as Ctrl-C does
+    code = main()
+    if code == 130:
+        # Interrupted: what the libraries still run in threads must not be torn down half-way
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

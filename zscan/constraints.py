@@ -65,7 +65,8 @@ class Prediction(NamedTuple):
 class Constraint:
     """A constraint: its observable as a function of a `Point` and the measured values, its names, its references.
 
-    `derived` names further observables that it can store: name -> (long name, units).
+    `derived` names further observables that it can store: name -> (long name, units); `inputs` other measurements that
+    its prediction uses.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Constraint:
     references: tuple[str, ...]
     observable_units: str = "1"
     derived: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,10 @@ def _borexino(point: Point, _: Measured) -> Prediction:
 
 
 def _r_k(point: Point, measured: Measured) -> Prediction:
-    """Where g_sb or g_V is free, the observable is the reachable R_K nearest to the measured one."""
+    """Where g_sb or g_V is free, the observable is the reachable R_K nearest to the measured one.
+
+    X is taken to decay promptly; so it is in B -> K nu nu, where one that leaves the detector would be invisible.
+    """
     options: dict[str, Any] = dict(measured["r_k"].options)
     g_max = btokx.g_sb_max(point.m_X, measured["b_to_k_nunu"].excluded_above or jnp.inf, form="linear")
     if point.width_over_m_X is not None:
@@ -124,7 +129,7 @@ def _r_k(point: Point, measured: Measured) -> Prediction:
         return Prediction(reached, {"r_k_minimum": best.r_k, "g_V_minimum": best.g_V})
     x = point.on_shell
     if x is None or (point.g_sb is None and not point.profile_g_sb):
-        return Prediction(rk.r_k(1.0, 0.0, 0.0, 0.0, 0.0))
+        return Prediction(jnp.full((), jnp.nan), applies=False)  # no b -> s coupling: nothing to constrain
     width = widths.total_width(point.m_X, x)
     electrons: dict[str, Any] = {"g_V_e": x.e.V, "g_A_e": x.e.A} if point.electrons else {}
     if point.g_sb is not None:
@@ -137,9 +142,8 @@ def _r_k(point: Point, measured: Measured) -> Prediction:
 def _b_to_k_nunu(point: Point, _: Measured) -> Prediction:
     x = point.on_shell
     if x is None or point.g_sb is None:
-        # A profiled g_sb is bounded by this very rate: the constraint does not count a second time.
-        rate = btokx.branching_ratio_nunu(1.0, 0.0, 0.0)
-        return Prediction(rate, applies=not point.profile_g_sb)
+        # No b -> s coupling; or a profiled one, which this very rate bounds: it does not count a second time.
+        return Prediction(jnp.full((), jnp.nan), applies=False)
     width = widths.total_width(point.m_X, x)
     return Prediction(btokx.branching_ratio_nunu(point.m_X, width, point.g_sb, x.nu_e, x.nu_mu, x.nu_tau))
 
@@ -211,6 +215,7 @@ _CONSTRAINTS = {
                 "r_k_minimum": ("smallest R_K[1.1, 6] that the free coupling reaches", "1"),
                 "g_V_minimum": ("vector coupling to muons that gives the smallest R_K", "1"),
             },
+            inputs=("b_to_k_nunu",),
         ),
         Constraint(
             "b_to_k_nunu",
@@ -327,6 +332,11 @@ def expand_constraints(patterns: Sequence[str] | None) -> tuple[str, ...]:
             raise UnknownNameError(f"unknown constraint {pattern!r}: {nearest(pattern, _CONSTRAINTS)}")
         names |= dict.fromkeys(matches)
     return tuple(names)
+
+
+def with_inputs(names: Sequence[str]) -> tuple[str, ...]:
+    """Constraints and the other measurements that their predictions use, each once."""
+    return tuple(dict.fromkeys(needed for name in names for needed in (name, *_CONSTRAINTS[name].inputs)))
 
 
 def observable_names(constraints: Sequence[str]) -> tuple[str, ...]:

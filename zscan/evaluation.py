@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -85,13 +85,15 @@ def evaluate(
     *,
     constraints: Sequence[str] | None = None,
     observables: str = "paper",
+    others: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """Every constraint of `model` at one point: predicted observable, measurement, delta chi2, references.
 
     By default all measurements and all limits but no projections; a search excludes the point where its signal strength
     is above 1. The log-likelihood is the sum that `zscan.log_likelihood` gives for the same constraints.
 
-    m_X in GeV; eps is added to the model's own mixing; for "muon-effective" g_X is read as g_V. Raises
+    m_X in GeV; eps is added to the model's own mixing; for "muon-effective" g_X is read as g_V (for
+    "muon-resonance" as width_over_m_X); `others` are further parameters of the model, such as g_sb. Raises
     `ParameterError` for a value out of range and what `log_likelihood` raises. `print` shows a table, `.to_table()`
     gives JSON-able data.
 
@@ -100,8 +102,9 @@ def evaluate(
     """
     used = load_model(model)
     parameters = dict(zip(used.required, (m_X, g_X), strict=True))
-    if "eps" in used.parameters:
+    if "eps" in used.parameters or eps != 0:
         parameters["eps"] = eps
+    parameters |= others or {}
     for name, value in parameters.items():
         info = parameter_info(name)
         if not info.minimum <= value <= info.maximum:

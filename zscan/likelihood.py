@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -19,14 +19,16 @@ from zscan.constraints import (
     Point,
     constraint,
     describe,
+    describe_observable,
     expand_constraints,
     general_observable,
     is_projection,
     measured_values,
+    with_inputs,
 )
 from zscan.coupling import couplings, muon_couplings
 from zscan.errors import ParameterError, UnknownNameError, nearest
-from zscan.limits import load
+from zscan.limits import Limit, ProductionTable, load
 from zscan.measurements import Measurement
 from zscan.model import AnyModel, Model, load_model
 from zscan.parameters import parameter_info
@@ -157,7 +159,9 @@ class Likelihood:
         """Everything beside the parameters that the numbers depend on: measurements and digests of kernel tables."""
         tables = resources.files("zscan.kernels").joinpath("tables").iterdir()
         return {
-            "measurements": {name: measured_values(self.observables)[name].to_table() for name in self.constraints},
+            "measurements": {
+                name: measured_values(self.observables)[name].to_table() for name in with_inputs(self.constraints)
+            },
             "limits": {name: _limit_digest(SEARCHES[name]) for name in self.constraints if name in SEARCHES},
             "tables": {
                 entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
@@ -215,19 +219,34 @@ def _chi2_at_zero(name: str, observables: str) -> float:
     if name in SEARCHES:
         return 0.0  # no signal; the curve need not cover the mass below
     likelihood = Likelihood(Model("no X"), (name,), observables, {name: 0.0})
-    return float(likelihood.evaluate({"m_X": 0.1, "g_X": 0.0})[name].delta_chi2)
+    return float(likelihood.evaluate({"m_X": 0.1, "g_X": 0.0, "g_sb": 0.0})[name].delta_chi2)
 
 
 def _limit_digest(name: str) -> str:
+    """Digest of everything that a limit says, its production table included."""
     limit = load(name)
-    numbers = b"".join(column.tobytes() for column in limit.columns().values())
-    shares = limit.production_table.shares.tobytes() if limit.production_table else b""
-    return hashlib.sha256(numbers + shares + repr(limit.t1).encode()).hexdigest()
+    tables: list[Limit | ProductionTable] = [limit]
+    if limit.production_table is not None:
+        tables.append(limit.production_table)
+    digest = hashlib.sha256()
+    for table in tables:
+        for item in fields(table):
+            value = getattr(table, item.name)
+            if item.name != "production_table":
+                digest.update(
+                    item.name.encode() + (value.tobytes() if hasattr(value, "tobytes") else repr(value).encode())
+                )
+    return digest.hexdigest()
 
 
-def bibtex_keys(constraints: Sequence[str], observables: str = "paper") -> tuple[str, ...]:
-    """BibTeX keys of the paper and of all measurements and predictions behind `constraints`, each once."""
+def bibtex_keys(constraints: Sequence[str], observables: str = "paper", stored: Sequence[str] = ()) -> tuple[str, ...]:
+    """BibTeX keys of the paper and of all measurements and predictions behind `constraints`, each once.
+
+    `stored` are observables stored beside them, whose predictions have references of their own.
+    """
     keys = {PAPER: None}
-    for name in constraints:
+    for name in with_inputs(constraints):
         keys |= dict.fromkeys(describe(name, observables).references)
+    for name in stored:
+        keys |= dict.fromkeys(describe_observable(name, observables)[2])
     return tuple(keys)

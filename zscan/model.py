@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 import warnings
@@ -20,6 +21,7 @@ from zscan.effective import EFFECTIVE_MODELS, EffectiveModel
 from zscan.errors import ModelError, ModelWarning, UnknownNameError, nearest
 
 SPECIES = ("Q", "U", "D", "L", "E", "N")
+MAX_CHARGE = 10**6
 LOOPS = ("none", "mu-tau", "leptons")
 Loop = Literal["none", "mu-tau", "leptons"]
 
@@ -37,8 +39,9 @@ class Model:
 
     Mixing: eps = `eps` + `eps_over_g` * g_X + loop, where `eps_over_g` is a number or a string "r/e" (r rational, e
     the positron charge) and `loop` is "none", "mu-tau" (the loop of leptons with charges +1 and -1, finite and
-    calculable for L_mu - L_tau) or "leptons" (e, mu, tau with the model's own vector charges, which must sum to zero).
-    An eps given to `couplings` or a scan is added on top. Kinetic mixing enters all charged fermions alike.
+    calculable for L_mu - L_tau; it does not follow charges that a scan changes) or "leptons" (e, mu, tau with the
+    model's own vector charges, which must sum to zero). An eps given to `couplings` or a scan is added on top. Kinetic
+    mixing enters all charged fermions alike.
 
     An anomalous assignment gives a `ModelWarning` that names the failing sums; unusable input raises `ModelError`.
     Source: arXiv:2107.07518 secs. 2 and 3.
@@ -62,23 +65,34 @@ class Model:
     reference: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise ModelError(f"a model needs a name (a non-empty string), not {self.name!r}")
+        faults = []
+        for key in ("name", "description", "reference"):
+            if not isinstance(getattr(self, key), str) or (key == "name" and not self.name):
+                faults.append(f"{key}: {getattr(self, key)!r} is not a string, or an empty name")
         for species in SPECIES:
             try:
                 triple = _charges.exact_triple(getattr(self, species))
-            except (ValueError, TypeError, ZeroDivisionError) as error:
-                raise ModelError(f"model {self.name!r}, {species}: {error}") from error
-            object.__setattr__(self, species, triple)
+                if any(abs(charge) > MAX_CHARGE for charge in triple):
+                    raise ValueError(f"charges are at most {MAX_CHARGE} in size")
+                object.__setattr__(self, species, triple)
+            except ZeroDivisionError:
+                faults.append(f"{species}: a charge has the denominator zero")
+            except (ValueError, TypeError) as error:
+                faults.append(f"{species}: {error}")
         if self.loop not in LOOPS:
-            raise ModelError(f"model {self.name!r}, loop: {self.loop!r} is not known; allowed: {', '.join(LOOPS)}")
+            faults.append(f"loop: {self.loop!r} is not known; allowed: {', '.join(LOOPS)}")
         for key in ("eps", "eps_over_g"):
-            self._mixing_number(key)
-        if self.loop == "leptons" and sum(self.triple("L")) + sum(self.triple("E")) != 0:
-            raise ModelError(
-                f"model {self.name!r}, loop: 'leptons' needs vector lepton charges that sum to zero; otherwise the "
-                "loop diverges and eps must be given instead (eps or eps_over_g)"
+            try:
+                self._mixing_number(key)
+            except ModelError as error:
+                faults.append(str(error))
+        if not faults and self.loop == "leptons" and sum(self.triple("L")) + sum(self.triple("E")) != 0:
+            faults.append(
+                "loop: 'leptons' needs vector lepton charges that sum to zero; otherwise the loop diverges and eps "
+                "must be given instead (eps or eps_over_g)"
             )
+        if faults:
+            raise ModelError(f"model {self.name!r}: " + "; ".join(faults))
         failing = [f"{name} = {value}" for name, value in self.anomalies().items() if value != 0]
         if failing:
             warnings.warn(
@@ -88,14 +102,17 @@ class Model:
 
     def _mixing_number(self, key: str) -> float:
         value = getattr(self, key)
-        if isinstance(value, str) and key == "eps_over_g":
-            match = re.fullmatch(r"\s*([+-]?\d+(?:/\d+)?)\s*/\s*e\s*", value)
-            if match:
-                return float(Fraction(match[1])) / E_CHARGE.value
-        elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf"):
-            return float(value)
+        try:
+            if isinstance(value, str) and key == "eps_over_g":
+                match = re.fullmatch(r"\s*([+-]?\d+(?:/\d+)?)\s*/\s*e\s*", value)
+                if match:
+                    return float(Fraction(match[1])) / E_CHARGE.value
+            elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+                return float(value)
+        except (ZeroDivisionError, OverflowError):
+            pass
         allowed = "a finite number" + (" or a string such as '-1/e'" if key == "eps_over_g" else "")
-        raise ModelError(f"model {self.name!r}, {key}: {value!r} is not usable; allowed: {allowed}")
+        raise ModelError(f"{key}: {value!r} is not usable; allowed: {allowed}")
 
     def triple(self, species: str) -> Triple:
         """The three exact charges of a species ("Q", "U", "D", "L", "E" or "N")."""

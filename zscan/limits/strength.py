@@ -212,6 +212,8 @@ def _search(
         return Search(valid, 1 / value)
     reference = references[limit.reference_model]
     allowed = _sum(reference.branching, limit.reference_decays) if limit.reference_decays else jnp.ones(())
+    valid = valid & (allowed > 0)
+    allowed = jnp.where(allowed > 0, allowed, 1.0)
     lifetime = reference.lifetime / (allowed * value**2)
     if limit.reference_branching_ratio is None:
         branching = _sum(reference.branching, limit.final_states) / allowed

@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 import zscan
-from zscan.constraints import describe, describe_observable
+from zscan.constraints import describe, describe_observable, with_inputs
 from zscan.errors import IncompleteScanError, ParameterError, ResultExistsError
 from zscan.likelihood import bibtex_keys
 from zscan.parameters import parameter_info
@@ -83,6 +83,10 @@ def run_scan(
         raise ParameterError("--resume and --force exclude each other")
     spec = _spec(card, overrides)
     out = Path("results") / f"{spec.name}.h5" if out is None else Path(out)
+    if not out.name or out.is_dir():
+        raise ParameterError(f"{str(out)!r} is not usable as the name of a map: it must name a file")
+    if force and out.exists() and not _is_hdf5(out):
+        raise ResultExistsError(f"{out} exists and is no HDF5 file: --force replaces maps only")
     resume = resume or shard is not None
     store = TileStore(out, spec.hash, spec.canonical(), map_header(spec, command or _command(spec)))
     if out.exists() and not force:
@@ -189,8 +193,10 @@ def map_header(spec: ScanSpec, command: str) -> MapHeader:
         "versions": json.dumps({"zscan": zscan.__version__} | {name: version(name) for name in _VERSIONED}),
         "device": f"{device.platform}: {device.device_kind}",
         "precision": f"evaluated in float64, stored in {spec.dtype}",
-        "bibtex_keys": json.dumps(list(bibtex_keys(spec.constraints, spec.observables))),
-        "provisional": json.dumps([name for name, info in infos.items() if info.status == "provisional"]),
+        "bibtex_keys": json.dumps(list(bibtex_keys(spec.constraints, spec.observables, spec.stored_observables))),
+        "provisional": json.dumps(
+            [name for name in with_inputs(spec.constraints) if describe(name, spec.observables).status == "provisional"]
+        ),
     }
     axes = []
     for axis in spec.axes:
@@ -221,6 +227,11 @@ def _command(spec: ScanSpec) -> str:
     if spec.label == TABLE_LABEL:
         return "zscan.run_scan(...)"
     return shlex.join(["zscan", "run", spec.label, *(part for text in spec.overrides for part in ("--set", text))])
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _is_complete(out: Path, store: TileStore) -> bool:
@@ -267,12 +278,15 @@ def _compute(
             for _ in pool.map(writer.copy, done, itertools.repeat(store)):
                 pass
         pending: deque[Future[int]] = deque()
-        for tile in todo:
-            pending.append(pool.submit(write, tile, evaluator(tile)))
-            if len(pending) == _PENDING:
+        try:
+            for tile in todo:
+                pending.append(pool.submit(write, tile, evaluator(tile)))
+                if len(pending) == _PENDING:
+                    bar.update(pending.popleft().result())
+            while pending:
                 bar.update(pending.popleft().result())
-        while pending:
-            bar.update(pending.popleft().result())
+        finally:
+            evaluator.wait()  # an evaluation still running when the interpreter ends would crash it
 
 
 def _bar(spec: ScanSpec, mine: Sequence[Tile], todo: Sequence[Tile], progress: bool | None) -> tqdm[Any]:

@@ -39,6 +39,7 @@ class TileEvaluator:
             self.axis_shardings = [NamedSharding(mesh, PartitionSpec()) for _ in self.block]
             self.axis_shardings[longest] = NamedSharding(mesh, PartitionSpec(*along))
             out_sharding = self.axis_shardings[longest]
+        self.last: dict[str, list[Array]] = {}
         self.compiled = jax.jit(self._evaluate, out_shardings=out_sharding)
 
     def __call__(self, tile: Tile) -> Callable[[], dict[str, list[np.ndarray]]]:
@@ -46,6 +47,7 @@ class TileEvaluator:
         with jax.enable_x64(True):
             axes = [self._axis(number, tile) for number in range(len(self.block))]
             fields = self.compiled(*axes)
+            self.last = fields
 
         def rows() -> dict[str, list[np.ndarray]]:
             inside = tuple(slice(extent) for extent in tile.shape)
@@ -55,6 +57,10 @@ class TileEvaluator:
             }
 
         return rows
+
+    def wait(self) -> None:
+        """Wait for the last evaluation that was started."""
+        jax.block_until_ready(self.last)
 
     def _axis(self, number: int, tile: Tile) -> Array:
         values = self.spec.axes[number].values[tile.slices[number]]

@@ -35,6 +35,6 @@ SPEC = FigureSpec(
     legend=(0.03, 0.32),
     caption=(
         "Left: L_mu - L_tau with the kinetic mixing of the mu-tau loop; right: B - 3 L_mu without kinetic mixing. "
-        "Hadrons by vector-meson dominance up to 2 GeV (arXiv:1801.04847), charm and beauty from open threshold on."
+        "Hadrons by vector-meson dominance to 2 GeV (arXiv:1801.04847), charm and beauty as free quarks (provisional)."
     ),
 )

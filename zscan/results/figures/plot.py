@@ -106,13 +106,12 @@ def _panel(axes: Axes, panel: Panel, data: xr.Dataset) -> list[Artist]:
 
 def caption_text(spec: FigureSpec, maps: Sequence[xr.Dataset], columns: int = 100) -> str:
     """Caption: what is drawn at which confidence level, with its references; what is provisional; where it is from."""
-    layers, provisional = [], []
+    layers = []
     for data, constraint in _shown(spec, maps):
         measured = measurement(data, constraint)
         layers.append(f"{constraint} ({measured['cl']}; {', '.join(measured['references'])})")
-        if measured["status"] == "provisional":
-            provisional.append(constraint)
     paragraphs = [spec.caption, f"Layers: {'; '.join(layers)}."] if layers else [spec.caption]
+    provisional = dict.fromkeys(name for data in maps for name in json.loads(data.attrs["provisional"]))
     if provisional:
         paragraphs.append(f"Provisional inputs: {', '.join(provisional)} (see README).")
     scans = ", ".join(data.attrs["spec_hash"][:12] for data in maps)

@@ -1,0 +1,5 @@
+"""`python -m zscan`: the command line."""
+
+from zscan.cli import entry
+
+entry()
