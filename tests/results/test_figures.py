@@ -285,3 +285,18 @@ def test_coherent_in_figures_3_and_4(maps):
         assert found.size == 1  # one piece
         assert found[0] == pytest.approx(expected, rel=0.1)
     assert (maps["fig4-left"]["delta_chi2"].sel(constraint="coherent") == 0).all()
+
+
+def test_fig3_with_loop_sized_mixing(tmp_path):
+    # eps/g_X = 1/70: LHCb 1.1e-4 (0.22 GeV), 1.8e-4 (0.4 GeV), ragged, 30 %; NA62 pi0 1.6e-4 (60 MeV), 6e-4 (0.11 GeV)
+    overrides = ["fixed.eps_over_g=0.0142857", "axis.m_X.num=161", "axis.g_X.num=161"]
+    with zscan.open_scan(zscan.run_scan("fig3", tmp_path / "fig3.h5", overrides=overrides)) as data:
+        for m_X, expected in ((0.22, 1.1e-4), (0.4, 1.8e-4)):
+            assert edge(data, "searches/LHCb_Aaij2019bvg_prompt", 1.0, m_X)[1] == pytest.approx(expected, rel=0.3)
+        for m_X, expected in ((0.06, 1.6e-4), (0.11, 6e-4)):
+            assert edge(data, "searches/NA62_CortinaGil2019nuo", 1.0, m_X)[1] == pytest.approx(expected, rel=0.15)
+        # NA62 pi0 meets the band between 47 and 101 MeV only
+        band = np.abs(data["observable/delta_a_mu"] - 251e-11) <= 2 * 59e-11
+        met = (band & (data["observable/searches/NA62_CortinaGil2019nuo"] > 1)).any("g_X")
+        masses = data["m_X"].where(met, drop=True)
+        np.testing.assert_allclose([float(masses.min()), float(masses.max())], [0.047, 0.101], rtol=0.05)
