@@ -48,6 +48,11 @@ class Point:
         return dict(zip(self.searches, signal_strengths(limits, self.m_X, _needed(self.on_shell)), strict=True))
 
     @cached_property
+    def width(self) -> Array:
+        """Total width of X [GeV]."""
+        return widths.total_width(self.m_X, _needed(self.on_shell))
+
+    @cached_property
     def branching_ratios(self) -> dict[str, Array]:
         """Branching ratios of X by channel."""
         return widths.branching_ratios(self.m_X, _needed(self.on_shell))
@@ -130,11 +135,10 @@ def _r_k(point: Point, measured: Measured) -> Prediction:
     x = point.on_shell
     if x is None or (point.g_sb is None and not point.profile_g_sb):
         return Prediction(jnp.full((), jnp.nan), applies=False)  # no b -> s coupling: nothing to constrain
-    width = widths.total_width(point.m_X, x)
     electrons: dict[str, Any] = {"g_V_e": x.e.V, "g_A_e": x.e.A} if point.electrons else {}
     if point.g_sb is not None:
-        return Prediction(rk.r_k(point.m_X, width, point.g_sb, x.mu.V, x.mu.A, **electrons, **options))
-    reach = rk.profile_g_sb(point.m_X, width, x.mu.V, x.mu.A, g_max, **electrons, **options)
+        return Prediction(rk.r_k(point.m_X, point.width, point.g_sb, x.mu.V, x.mu.A, **electrons, **options))
+    reach = rk.profile_g_sb(point.m_X, point.width, x.mu.V, x.mu.A, g_max, **electrons, **options)
     nearest_reached = jnp.clip(measured["r_k"].value, reach.minimum, reach.maximum)
     return Prediction(nearest_reached, {"r_k_minimum": reach.minimum})
 
@@ -144,8 +148,8 @@ def _b_to_k_nunu(point: Point, _: Measured) -> Prediction:
     if x is None or point.g_sb is None:
         # No b -> s coupling; or a profiled one, which this very rate bounds: it does not count a second time.
         return Prediction(jnp.full((), jnp.nan), applies=False)
-    width = widths.total_width(point.m_X, x)
-    return Prediction(btokx.branching_ratio_nunu(point.m_X, width, point.g_sb, x.nu_e, x.nu_mu, x.nu_tau))
+    rate = btokx.branching_ratio_nunu(point.m_X, point.width, point.g_sb, x.nu_e, x.nu_mu, x.nu_tau)
+    return Prediction(rate)
 
 
 def _coherent(point: Point, _: Measured) -> Prediction:
@@ -153,18 +157,16 @@ def _coherent(point: Point, _: Measured) -> Prediction:
     return Prediction(coherent.chi2(point.m_X, x.u.V, x.d.V, x.nu_e, x.nu_mu))
 
 
-# 95 % bounds on differences of the electron-normalised NSI parameters in the Earth, see measurements/paper.toml
-_NSI_TAUTAU_MUMU = 0.0495
-_NSI_MUMU_EE = 0.0162  # of a fit in which eps_ee = eps_tautau
-
-
-def _nsi(point: Point, _: Measured) -> Prediction:
+def _nsi(point: Point, measured: Measured) -> Prediction:
+    """Electron-normalised NSI in the Earth over their 95 % bounds, which are options of the measurement."""
+    bounds = measured["nsi"].options
     x = _needed(point.virtual)
     matter = nsi.epsilon(point.m_X, x.e.V, x.u.V, x.d.V, 1.0)
     tau_mu, mu_e, tau_e = x.nu_tau - x.nu_mu, x.nu_mu - x.nu_e, x.nu_tau - x.nu_e
     strength = jnp.maximum(
-        jnp.abs(matter * tau_mu) / _NSI_TAUTAU_MUMU,
-        jnp.where(tau_e == 0, jnp.abs(matter * mu_e) / _NSI_MUMU_EE, 0.0),
+        jnp.abs(matter * tau_mu) / bounds["tautau_mumu"],
+        # this one is of a fit in which eps_ee = eps_tautau
+        jnp.where(tau_e == 0, jnp.abs(matter * mu_e) / bounds["mumu_ee"], 0.0),
     )
     return Prediction(strength)
 
@@ -315,6 +317,11 @@ def constraint_names() -> tuple[str, ...]:
 def measured_constraints() -> tuple[str, ...]:
     """Names of the constraints that are measurements, with a likelihood of their own: the default of a likelihood."""
     return tuple(name for name in _CONSTRAINTS if name not in SEARCHES)
+
+
+def data_constraints() -> tuple[str, ...]:
+    """Names of the constraints that are data: measurements and limits, but no projections."""
+    return tuple(name for name in _CONSTRAINTS if not is_projection(name))
 
 
 def expand_constraints(patterns: Sequence[str] | None) -> tuple[str, ...]:

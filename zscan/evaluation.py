@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from zscan.constraints import constraint_names, describe, is_projection
+from zscan.constraints import data_constraints, describe
 from zscan.errors import ParameterError
 from zscan.likelihood import log_likelihood
 from zscan.model import AnyModel, load_model
@@ -111,7 +111,7 @@ def evaluate(
             allowed = f"{info.minimum} to {info.maximum} [{info.units}]"
             raise ParameterError(f"{name} = {value} is out of range; allowed: {allowed}")
     if constraints is None and used.constraints is None:
-        constraints = [name for name in constraint_names() if not is_projection(name)]
+        constraints = data_constraints()
     likelihood = log_likelihood(used, constraints, observables)
     terms = likelihood.evaluate(parameters)
     rows = []

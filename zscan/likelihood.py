@@ -31,7 +31,6 @@ from zscan.errors import ParameterError, UnknownNameError, nearest
 from zscan.limits import Limit, ProductionTable, load
 from zscan.measurements import Measurement
 from zscan.model import AnyModel, Model, load_model
-from zscan.parameters import parameter_info
 from zscan.precision import as_float64, in_float64
 from zscan.references import PAPER
 
@@ -111,21 +110,20 @@ class Likelihood:
 
         Raises `ParameterError` for a missing parameter, `UnknownNameError` for one that the model does not have.
         """
-        for name in self.model.required:
-            if name not in parameters:
-                raise ParameterError(f"the parameter {name} is needed")
-        for name in parameters:
-            parameter_info(name)
-            if name not in self.model.parameters:
-                allowed = nearest(name, self.model.parameters)
-                raise UnknownNameError(f"{name!r} is not a parameter of {self.model.name}: {allowed}")
         return self.terms_and_observables(parameters, ())[0]
 
     @in_float64
     def terms_and_observables(
         self, parameters: Mapping[str, ArrayLike], names: Sequence[str]
     ) -> tuple[dict[str, Term], dict[str, Array]]:
-        """All terms, and the observables `names` (see `zscan.constraints.observable_names`), at one go."""
+        """All terms, and the observables `names` (see `zscan.constraints.observable_names`); else as `evaluate`."""
+        for name in self.model.required:
+            if name not in parameters:
+                raise ParameterError(f"the parameter {name} is needed")
+        for name in parameters:
+            if name not in self.model.parameters:
+                allowed = nearest(name, self.model.parameters)
+                raise UnknownNameError(f"{name!r} is not a parameter of {self.model.name}: {allowed}")
         values = dict(zip(parameters, as_float64(*parameters.values()), strict=True))
         valid = values["m_X"] > 0
         values["m_X"] = jnp.where(valid, values["m_X"], 1.0)  # keeps gradients finite where the result is NaN

@@ -33,11 +33,6 @@ def label(key: str) -> str:
     return f"{fields['journal']} {fields['volume']}, {fields['pages'].split('--')[0]}"
 
 
-def known_keys() -> tuple[str, ...]:
-    """All BibTeX keys."""
-    return tuple(_entries())
-
-
 def _entry(key: str) -> str:
     entries = _entries()
     if key not in entries:

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from zscan.constraints import ALTERNATIVES, constraint_names, is_projection, measured_values
+from zscan.constraints import ALTERNATIVES, data_constraints, measured_values
 from zscan.errors import ParameterError
 from zscan.likelihood import log_likelihood
 from zscan.model import Model, load_model
@@ -91,7 +91,7 @@ def verdict(
         raise ParameterError("masses must be positive and increasing, points at least 2, n_sigma positive")
     left_out = {name for group in ALTERNATIVES for name in group[1:]}
     if constraints is None:
-        constraints = [name for name in constraint_names() if not is_projection(name) and name not in left_out]
+        constraints = [name for name in data_constraints() if name not in left_out]
     names = [name for name in constraints if name != "delta_a_mu"]
     likelihood = log_likelihood(loaded, ["delta_a_mu", *names], observables)
     measured = measured_values(observables)

@@ -19,7 +19,7 @@ class Measurement:
     `error_plus` and `error_minus` are one standard deviation upwards and downwards from `value`. `excluded_above` is
     the limit drawn in figures, at confidence level `cl`. `status` is "published", or "provisional" for a number that
     could not be checked against its publication or rests on a choice; `note` says which. `options` are choices of the
-    prediction that belong to the set (keyword arguments of its kernel). `form` is "background" for a (split) normal
+    prediction, or numbers that it needs, which belong to the set. `form` is "background" for a (split) normal
     likelihood, "counting" for events without background: chi2 = deviation/error_plus, "chi2" for an observable that
     is a chi2 itself.
     """
@@ -32,7 +32,7 @@ class Measurement:
     status: str = "published"
     excluded_above: float | None = None
     note: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     form: str = "background"
 
     def __str__(self) -> str:
