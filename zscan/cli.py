@@ -90,6 +90,12 @@ def _models(arguments: argparse.Namespace) -> None:
         print(f"{model.name:22} {model.description}" if not arguments.name else model)
 
 
+def _su5(arguments: argparse.Namespace) -> None:
+    from zscan import su5
+
+    print(f"{su5.table_2()}\n\n{su5.summary()}")
+
+
 def _info(arguments: argparse.Namespace) -> None:
     from zscan.results.schema import info
 
@@ -213,6 +219,8 @@ def _parser() -> argparse.ArgumentParser:
 
     models = verb("models", _models, "list the benchmark models, or show one model")
     models.add_argument("name", nargs="?", help="benchmark name or path of a model file")
+
+    verb("su5", _su5, "vector muoquark of SU(5): charges of Table 2, anomalies, breaking chains, vector bosons")
 
     limits = verbs.add_parser("limits", help="published limit curves", description="Published limit curves.")
     actions = limits.add_subparsers(required=True, metavar="ACTION")
