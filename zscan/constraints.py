@@ -13,13 +13,23 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from zscan.constants import M_MU
 from zscan.coupling import Couplings
 from zscan.errors import UnknownNameError, nearest
-from zscan.kernels import borexino, btokx, charm, coherent, g2, nsi, rk, trident, widths
+from zscan.kernels import borexino, btokx, charm, coherent, g2, muoquark, nsi, rk, trident, widths
 from zscan.limits import Limit, list_limits, load, signal_strengths
 from zscan.measurements import Measurement, measurements
 
 Measured = Mapping[str, Measurement]
+
+
+class Leptoquarks(NamedTuple):
+    """Two leptoquarks that generate the muon mass: masses and top mass [GeV], charge; see `zscan.kernels.muoquark`."""
+
+    M_1: Array
+    M_2: Array
+    m_t: Array
+    Q_S: Array
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,8 @@ class Point:
 
     `g_sb` None means no b -> s coupling, or with `profile_g_sb` one that is free inside its bound. With
     `width_over_m_X` the width is given and the vector coupling to muons is free (there are no couplings then).
-    `electrons` is False where X is known not to couple to electrons. `searches` are the limits that are evaluated
+    `electrons` is False where X is known not to couple to electrons. With `leptoquarks` there is no X at all and m_X is
+    NaN. `searches` are the limits that are evaluated
     together, because they share widths and production rates.
     """
 
@@ -39,6 +50,7 @@ class Point:
     profile_g_sb: bool = False
     width_over_m_X: Array | None = None
     electrons: bool = True
+    leptoquarks: Leptoquarks | None = None
     searches: tuple[str, ...] = ()
 
     @cached_property
@@ -99,11 +111,15 @@ class ConstraintInfo:
 
 def _needed(couplings: Couplings | None) -> Couplings:
     if couplings is None:
-        raise UnknownNameError("the model leaves its couplings free: only r_k and its observables apply to it")
+        raise UnknownNameError("the model has no couplings of X: only its own constraints and their observables apply")
     return couplings
 
 
 def _delta_a_mu(point: Point, _: Measured) -> Prediction:
+    if point.leptoquarks is not None:
+        M_1, M_2, m_t, Q_S = point.leptoquarks
+        value = M_MU.value * muoquark.delta_a_mu_over_m_mu(M_1, M_2, m_t=m_t, Q_S=Q_S)
+        return Prediction(value, {"muon_mass_coupling": jnp.abs(muoquark.coupling_for_mass(M_1, M_2, m_t=m_t))})
     # X is virtual: its momentum is space-like and of the order of m_mu, so that the mixing is taken at q2 = 0.
     x = _needed(point.virtual)
     return Prediction(g2.delta_a_mu(point.m_X, x.mu.V, x.mu.A))
@@ -206,7 +222,14 @@ SEARCHES = {"kmunux": KMUNUX_LIMIT} | {f"searches/{name}": name for name in list
 _CONSTRAINTS = {
     constraint.name: constraint
     for constraint in (
-        Constraint("delta_a_mu", "muon anomalous magnetic moment", "Delta a_mu", _delta_a_mu, ("Jegerlehner:2009ry",)),
+        Constraint(
+            "delta_a_mu",
+            "muon anomalous magnetic moment",
+            "Delta a_mu",
+            _delta_a_mu,
+            ("Jegerlehner:2009ry",),
+            derived={"muon_mass_coupling": ("lambda_L lambda_R sin(2 theta) that gives the muon mass", "1")},
+        ),
         Constraint(
             "r_k",
             "lepton universality in B -> K l l, 1.1 < q2 < 6 GeV^2",

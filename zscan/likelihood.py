@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from zscan.constraints import (
     ALTERNATIVES,
     SEARCHES,
+    Leptoquarks,
     Point,
     constraint,
     describe,
@@ -30,9 +32,12 @@ from zscan.coupling import couplings, muon_couplings
 from zscan.errors import ParameterError, UnknownNameError, nearest
 from zscan.limits import Limit, ProductionTable, load
 from zscan.measurements import Measurement
-from zscan.model import AnyModel, Model, load_model
+from zscan.model import THEORY_PARAMETERS, AnyModel, Model, load_model
 from zscan.precision import as_float64, in_float64
 from zscan.references import PAPER
+
+_MASSES = {"m_X", "M_1", "M_2"}  # where one is not positive nothing is valid
+_M_T, _Q_R2 = 163.0, 5 / 3  # of "radiative-muon-mass": running top mass [GeV], charge of R_2
 
 
 class Term(NamedTuple):
@@ -88,21 +93,35 @@ class Likelihood:
     @in_float64
     def __call__(self, m_X: ArrayLike, g_X: ArrayLike, eps: ArrayLike = 0.0) -> Array:
         """-1/2 sum of the finite delta chi2; m_X in GeV; arguments broadcast; differentiable in all three."""
-        terms = self.terms(m_X, g_X, eps)
-        total = jnp.zeros(jnp.broadcast_shapes(*(term.shape for term in terms.values())))
-        for name in self.summed:
-            total = total + jnp.where(jnp.isfinite(terms[name]), terms[name], 0.0)
-        return -total / 2
+        shape = jnp.broadcast_shapes(*(jnp.shape(value) for value in (m_X, g_X, eps)))
+        return -jnp.broadcast_to(self.total(self._named(m_X, g_X, eps)), shape) / 2
 
     @in_float64
     def terms(self, m_X: ArrayLike, g_X: ArrayLike, eps: ArrayLike = 0.0) -> dict[str, Array]:
         """delta chi2 of every constraint by name, each on the broadcast shape of the arguments."""
         shape = jnp.broadcast_shapes(*(jnp.shape(value) for value in (m_X, g_X, eps)))
-        parameters = dict(zip(self.model.required, (m_X, g_X), strict=True))
-        if "eps" in self.model.parameters:
-            parameters["eps"] = eps
-        terms = self.evaluate(parameters)
+        terms = self.evaluate(self._named(m_X, g_X, eps))
         return {name: jnp.broadcast_to(term.delta_chi2, shape) for name, term in terms.items()}
+
+    def _named(self, m_X: ArrayLike, g_X: ArrayLike, eps: ArrayLike) -> dict[str, ArrayLike]:
+        parameters = dict(zip(self.model.required, (m_X, g_X), strict=True))
+        return parameters | {"eps": eps} if "eps" in self.model.parameters else parameters
+
+    @in_float64
+    def total(
+        self, parameters: Mapping[str, ArrayLike], measured: Mapping[str, ArrayLike] | None = None
+    ) -> Float[Array, "..."]:
+        """Sum of the finite delta chi2 of `summed` at `parameters` (see `evaluate`): -2 times the log-likelihood.
+
+        `measured` takes the place of measured values, as arrays that broadcast against the parameters: toys. (The
+        subtracted chi2 at zero coupling remains that of the real values.) Raises as `evaluate`.
+        """
+        terms = self.terms_and_observables(parameters, (), measured)[0]
+        total = jnp.zeros(())
+        for name in self.summed:
+            value = terms[name].delta_chi2
+            total = total + jnp.where(jnp.isfinite(value), value, 0.0)
+        return total
 
     @in_float64
     def evaluate(self, parameters: Mapping[str, ArrayLike]) -> dict[str, Term]:
@@ -114,9 +133,15 @@ class Likelihood:
 
     @in_float64
     def terms_and_observables(
-        self, parameters: Mapping[str, ArrayLike], names: Sequence[str]
+        self,
+        parameters: Mapping[str, ArrayLike],
+        names: Sequence[str],
+        measured: Mapping[str, ArrayLike] | None = None,
     ) -> tuple[dict[str, Term], dict[str, Array]]:
-        """All terms, and the observables `names` (see `zscan.constraints.observable_names`); else as `evaluate`."""
+        """All terms, and the observables `names` (see `zscan.constraints.observable_names`); else as `evaluate`.
+
+        `measured` as for `total`.
+        """
         for name in self.model.required:
             if name not in parameters:
                 raise ParameterError(f"the parameter {name} is needed")
@@ -125,12 +150,19 @@ class Likelihood:
                 allowed = nearest(name, self.model.parameters)
                 raise UnknownNameError(f"{name!r} is not a parameter of {self.model.name}: {allowed}")
         values = dict(zip(parameters, as_float64(*parameters.values()), strict=True))
-        valid = values["m_X"] > 0
-        values["m_X"] = jnp.where(valid, values["m_X"], 1.0)  # keeps gradients finite where the result is NaN
+        pulls = {name: values.pop(name) for name in THEORY_PARAMETERS if name in values}
+        data = dict(measured_values(self.observables))
+        for name, shifted in (measured or {}).items():
+            (array,) = as_float64(shifted)
+            data[name] = replace(data[name], value=array)  # type: ignore[arg-type]
+        valid = jnp.ones((), bool)
+        for name in _MASSES & values.keys():
+            valid = valid & (values[name] > 0)
+            values[name] = jnp.where(values[name] > 0, values[name], 1.0)  # finite gradients where the result is NaN
         point = _charge_point(self.model, values) if isinstance(self.model, Model) else _effective_point(values)
         searches = tuple(dict.fromkeys(SEARCHES[name] for name in self.constraints if name in SEARCHES))
         point = replace(point, searches=searches)
-        terms = {name: self._term(name, point, valid) for name in self.constraints}
+        terms = {name: self._term(name, point, valid, data, pulls.get(f"theory.{name}")) for name in self.constraints}
         available = {name: term.observable for name, term in terms.items()}
         for term in terms.values():
             available |= term.derived
@@ -139,12 +171,16 @@ class Likelihood:
                 available[name] = jnp.where(valid, general(point), jnp.nan)
         return terms, {name: available[name] for name in names}
 
-    def _term(self, name: str, point: Point, valid: Array) -> Term:
-        item, measured = constraint(name), measured_values(self.observables)
-        observable, derived, applies = item.predict(point, measured)
+    def _term(self, name: str, point: Point, valid: Array, data: Mapping[str, Measurement], pull: Array | None) -> Term:
+        item, measurement = constraint(name), data[name]
+        observable, derived, applies = item.predict(point, data)
         valid = valid & applies
-        safe = jnp.where(valid, observable, measured[name].value)
-        delta_chi2 = chi2(safe, measured[name]) - self.chi2_zero[name]
+        safe = jnp.where(valid, observable, measurement.value)
+        if pull is None:
+            delta_chi2 = chi2(safe, measurement) - self.chi2_zero[name]
+        else:
+            shifted = safe + pull * measurement.theory_error
+            delta_chi2 = chi2(shifted, measurement.without_theory()) + pull**2 - self.chi2_zero[name]
         derived = {key: derived.get(key, jnp.full((), jnp.nan)) for key in item.derived}
         return Term(
             jnp.where(valid, delta_chi2, jnp.nan),
@@ -179,6 +215,10 @@ def _charge_point(model: Model, values: dict[str, Array]) -> Point:
 
 
 def _effective_point(values: dict[str, Array]) -> Point:
+    if "M_1" in values:
+        m_t, Q_S = values.get("m_t", jnp.asarray(_M_T)), values.get("Q_S", jnp.asarray(_Q_R2))
+        none = jnp.full((), jnp.nan)
+        return Point(none, None, None, leptoquarks=Leptoquarks(values["M_1"], values["M_2"], m_t, Q_S))
     m_X, g_sb = values["m_X"], values.get("g_sb")
     if "width_over_m_X" in values:
         return Point(m_X, None, None, g_sb, g_sb is None, values["width_over_m_X"])

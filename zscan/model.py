@@ -145,7 +145,7 @@ class Model:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Parameters that a likelihood or a scan may vary (right-handed neutrinos enter no observable)."""
-        return (*self.required, "eps", "eps_over_g", "g_sb", *CHARGE_PARAMETERS)
+        return (*self.required, "eps", "eps_over_g", "g_sb", *CHARGE_PARAMETERS, *THEORY_PARAMETERS)
 
     @property
     def constraints(self) -> None:
@@ -188,6 +188,9 @@ GENERATIONS = {
 CHARGE_PARAMETERS = tuple(
     f"charge.{species}.{name}" for species, names in GENERATIONS.items() if species != "N" for name in names
 )
+
+# Theory errors of constraints as parameters of their own, in standard deviations (see `zscan.measurements`)
+THEORY_PARAMETERS = ("theory.delta_a_mu", "theory.r_k")
 
 AnyModel = Model | EffectiveModel
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from zscan.errors import UnknownNameError, nearest
-from zscan.model import CHARGE_PARAMETERS
+from zscan.model import CHARGE_PARAMETERS, THEORY_PARAMETERS
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,19 @@ _PARAMETERS = {
     "g_A_over_g_V": ParameterInfo("1", "axial over vector coupling of X to muons, on top of g_A", -1e6, 1e6),
     "g_sb": ParameterInfo("1", "coupling of X to b -> s, left- plus right-handed", -1.0, 1.0),
     "width_over_m_X": ParameterInfo("1", "total width of X over its mass", 1e-30, 10.0),
+    "M_1": ParameterInfo("GeV", "mass of the first leptoquark", 1.0, 1e8),
+    "M_2": ParameterInfo("GeV", "mass of the second leptoquark", 1.0, 1e8),
+    "m_t": ParameterInfo("GeV", "top mass in the leptoquark loop", 1.0, 1e3),
+    "Q_S": ParameterInfo("1", "charge of the leptoquark that couples the top to the muon", -10.0, 10.0),
     "eps_over_g": ParameterInfo("1", "kinetic mixing over g_X, on top of the model's own", -1e6, 1e6),
 }
 _PARAMETERS |= {
     name: ParameterInfo("1", f"X charge of {name.removeprefix('charge.')}", -1e6, 1e6) for name in CHARGE_PARAMETERS
+}
+
+_PARAMETERS |= {
+    name: ParameterInfo("1", f"theory error of {name.removeprefix('theory.')} in standard deviations", -10.0, 10.0)
+    for name in THEORY_PARAMETERS
 }
 
 

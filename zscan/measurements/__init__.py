@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -21,7 +22,8 @@ class Measurement:
     could not be checked against its publication or rests on a choice; `note` says which. `options` are choices of the
     prediction, or numbers that it needs, which belong to the set. `form` is "background" for a (split) normal
     likelihood, "counting" for events without background: chi2 = deviation/error_plus, "chi2" for an observable that
-    is a chi2 itself.
+    is a chi2 itself. `theory_error` is one standard deviation of the prediction; `theory_included` says that it is
+    part of the errors. It matters where the theory is a parameter of its own, "theory.NAME" in standard deviations.
     """
 
     value: float
@@ -34,6 +36,15 @@ class Measurement:
     note: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     form: str = "background"
+    theory_error: float = 0.0
+    theory_included: bool = True
+
+    def without_theory(self) -> Measurement:
+        """The same measurement with errors of the experiment alone."""
+        if not self.theory_included:
+            return self
+        plus, minus = (math.sqrt(error**2 - self.theory_error**2) for error in (self.error_plus, self.error_minus))
+        return replace(self, error_plus=plus, error_minus=minus)
 
     def __str__(self) -> str:
         if self.form == "chi2":

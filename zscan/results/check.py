@@ -22,9 +22,13 @@ _TEXT_SIZE = 16  # bytes of a reference to text of variable length in a file
 
 @dataclass(frozen=True)
 class Structure:
-    """The structure of a map whose datasets were found to have the right class, type, rank, shape and storage."""
+    """The structure of a map whose datasets were found to have the right class, type, rank, shape and storage.
+
+    `coordinates` are the further coordinates, each with the axis that it belongs to.
+    """
 
     axes: tuple[str, ...]
+    coordinates: Mapping[str, str]
     grid: TileGrid
     constraints: tuple[Mapping[str, Any], ...]
     fields: tuple[Field, ...]
@@ -70,7 +74,8 @@ def _structure(file: h5py.File, path: Path) -> Structure:
     if dtype not in ("float32", "float64"):
         raise ForeignFileError(f"{path}: numbers are stored as {dtype}, not float32 or float64")
     fields = grid_fields(dtype, len(constraints), stored)
-    names = {"constraint", "chi2_zero", *axes, *(field.name for field in fields)}
+    coordinates = _coordinates(file, axes, path)
+    names = {"constraint", "chi2_zero", *axes, *coordinates, *(field.name for field in fields)}
     _check_links(file, names, path)
 
     check = _Checker(path)
@@ -78,6 +83,10 @@ def _structure(file: h5py.File, path: Path) -> Structure:
     for name in axes:
         check.dataset(file, name, number, None)
     shape = tuple(file[name].shape[0] for name in axes)
+    for name, axis in coordinates.items():
+        text = name in file and h5py.check_string_dtype(file[name].dtype) is not None
+        check.dataset(file, name, None if text else number, file[axis].shape)
+        check.scales(file, name, (axis,))
     check.dataset(file, "constraint", None, (len(constraints),))
     check.dataset(file, "chi2_zero", number, (len(constraints),))
     for field in fields:
@@ -87,7 +96,21 @@ def _structure(file: h5py.File, path: Path) -> Structure:
     block = _list_attribute(file, "tile_shape", int)
     if len(block) != len(shape) or not all(1 <= part <= extent for part, extent in zip(block, shape, strict=True)):
         raise ForeignFileError(f"{path}: tiles of shape {block} do not fit the axes {shape}")
-    return Structure(axes, TileGrid(shape, block), constraints, fields, _list_attribute(file, "missing_tiles", int))
+    return Structure(
+        axes, coordinates, TileGrid(shape, block), constraints, fields, _list_attribute(file, "missing_tiles", int)
+    )
+
+
+def _coordinates(file: h5py.File, axes: tuple[str, ...], path: Path) -> dict[str, str]:
+    """Further coordinates and their axes; maps written before there were any do not have the attribute."""
+    table = json_attribute(file, "coordinates") if "coordinates" in file.attrs else {}
+    if (
+        not isinstance(table, dict)
+        or not set(table) <= set(axes)
+        or not all(isinstance(v, list) for v in table.values())
+    ):
+        raise ForeignFileError(f"{path}: the root attribute coordinates is not a table of the axes")
+    return {str(name): axis for axis, names in table.items() for name in names}
 
 
 def _check_links(file: h5py.File, names: set[str], path: Path) -> None:

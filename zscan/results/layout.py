@@ -22,13 +22,35 @@ NOT_COMPUTED, OK, OUT_OF_RANGE, NOT_FINITE = range(len(STATUS))
 
 
 @dataclass(frozen=True)
+class MapCoordinate:
+    """A further coordinate along an axis: one number, or one text, for each of its values."""
+
+    name: str
+    units: str
+    long_name: str
+    values: tuple[float, ...] | tuple[str, ...]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the values are text."""
+        return isinstance(self.values[0], str)
+
+
+@dataclass(frozen=True)
 class MapAxis:
-    """An axis of a map; `values` are float64, strictly increasing."""
+    """An axis of a map; `values` are float64, strictly increasing; `coordinates` further ones along it."""
 
     name: str
     units: str
     long_name: str
     values: tuple[float, ...]
+    coordinates: tuple[MapCoordinate, ...] = ()
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> MapAxis:
+        """Inverse of `dataclasses.asdict`."""
+        coordinates = (MapCoordinate(**item | {"values": tuple(item["values"])}) for item in table["coordinates"])
+        return cls(**dict(table) | {"values": tuple(table["values"]), "coordinates": tuple(coordinates)})
 
 
 @dataclass(frozen=True)
@@ -107,7 +129,7 @@ class MapHeader:
     def from_table(cls, table: Mapping[str, Any]) -> MapHeader:
         """Inverse of `to_table`."""
         return cls(
-            axes=tuple(MapAxis(**axis | {"values": tuple(axis["values"])}) for axis in table["axes"]),
+            axes=tuple(MapAxis.from_table(axis) for axis in table["axes"]),
             constraints=tuple(
                 MapConstraint(**item | {"references": tuple(item["references"])}) for item in table["constraints"]
             ),

@@ -12,7 +12,8 @@ from zscan.results.check import open_checked
 def open_scan(path: str | Path) -> xarray.Dataset:
     """Open a map as an `xarray.Dataset`; values are read when they are used, so close it or use it in `with`.
 
-    Coordinates: `constraint` (text) and the axes of the scan (m_X in GeV, g_X, ...). Variables: delta_chi2 and status
+    Coordinates: `constraint` (text), the axes of the scan (m_X in GeV, g_X, ...) and, along an axis of models, their
+    charges (charge.L.mu, ...). Variables: delta_chi2 and status
     over (constraint, ..., m_X, g_X), chi2_zero over constraint, and "observable/NAME" over the axes of the scan.
     Attributes as in the file: JSON where they are lists or tables.
 
@@ -22,8 +23,9 @@ def open_scan(path: str | Path) -> xarray.Dataset:
     path = Path(path)
     with open_checked(path) as (_, structure):
         names = [field.name for field in structure.fields if "/" in field.name]
+        coordinates = tuple(structure.coordinates)
     # decode_cf off: values as stored, whatever attributes say.
-    dataset = xarray.open_dataset(path, engine="h5netcdf", decode_cf=False)
+    dataset = xarray.open_dataset(path, engine="h5netcdf", decode_cf=False).set_coords(coordinates)
     opened = [dataset]
     for group in dict.fromkeys(name.rpartition("/")[0] for name in names):
         part = xarray.open_dataset(path, engine="h5netcdf", group=group, decode_cf=False)

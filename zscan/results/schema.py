@@ -149,16 +149,23 @@ def _write_frame(path: Path, header: MapHeader) -> dict[str, int]:
     """
     shape = header.grid.shape
     with create_hdf5(path) as file:
-        scales = {}
+        scales, along = {}, []
         for axis in header.axes:
             scales[axis.name] = file.create_dataset(axis.name, data=np.array(axis.values, "<f8"))
             _describe(scales[axis.name], axis.units, axis.long_name, "axis of the scan card")
+            for item in axis.coordinates:
+                kind = h5py.string_dtype() if item.is_text else "<f8"
+                dataset = file.create_dataset(item.name, data=list(item.values), dtype=kind)
+                _describe(dataset, item.units, item.long_name, "axis of the scan card")
+                along.append((dataset, axis.name))
         references = ", ".join(dict.fromkeys(key for item in header.constraints for key in item.references))
         names = [item.name for item in header.constraints]
         scales["constraint"] = file.create_dataset("constraint", data=names, dtype=h5py.string_dtype())
         _describe(scales["constraint"], "1", "name of the constraint", references)
         for name, dataset in scales.items():
             dataset.make_scale(name)
+        for dataset, name in along:
+            dataset.dims[0].attach_scale(scales[name])
         zero = file.create_dataset("chi2_zero", data=np.array([item.chi2_zero for item in header.constraints], "<f8"))
         _describe(zero, "1", "chi2 at zero coupling", references)
         zero.dims[0].attach_scale(scales["constraint"])
@@ -178,6 +185,7 @@ def _write_frame(path: Path, header: MapHeader) -> dict[str, int]:
             schema=SCHEMA,
             schema_version=SCHEMA_VERSION,
             axes=json.dumps(axes),
+            coordinates=json.dumps({axis.name: [item.name for item in axis.coordinates] for axis in header.axes}),
             constraints=json.dumps(header.to_table()["constraints"]),
             stored_observables=json.dumps([item.name for item in header.observables]),
             dtype=header.dtype,
@@ -189,7 +197,9 @@ def _write_frame(path: Path, header: MapHeader) -> dict[str, int]:
 def _finish(path: Path, writer: MapWriter) -> None:
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:
         file.attrs.update(missing_tiles=json.dumps(sorted(writer.missing)), created=_created())
-        digests = _small_digests(file, [axis.name for axis in writer.header.axes])
+        names = [axis.name for axis in writer.header.axes]
+        names += [item.name for axis in writer.header.axes for item in axis.coordinates]
+        digests = _small_digests(file, names)
         for field in writer.header.fields:
             digests[field.name] = field_digest(writer.digests[tile.index][field.name] for tile in writer.grid)
         file.attrs["digests"] = json.dumps(digests, sort_keys=True)
@@ -228,10 +238,12 @@ def _created() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def _small_digests(file: h5py.File, axes: Iterable[str]) -> dict[str, str]:
-    """Digests of everything but the fields: axes, constraint names, chi2 at zero coupling and all attributes."""
-    digests = {name: value_digest(file[name][...]) for name in (*axes, "chi2_zero")}
-    digests["constraint"] = value_digest(list(file["constraint"].asstr()[...]))
+def _small_digests(file: h5py.File, names: Iterable[str]) -> dict[str, str]:
+    """Digests of everything but the fields: axes and coordinates, constraints, chi2 at zero coupling, attributes."""
+    digests = {}
+    for name in (*names, "chi2_zero", "constraint"):
+        text = h5py.check_string_dtype(file[name].dtype)
+        digests[name] = value_digest(list(file[name].asstr()[...]) if text else file[name][...])
     attributes: dict[str, dict[str, Any]] = {"/": _attributes(file)}
 
     def visit(name: str, item: Any) -> None:
@@ -256,7 +268,7 @@ def verify(path: str | Path) -> None:
     path = Path(path)
     with open_checked(path) as (file, structure):
         stored = json_attribute(file, "digests")
-        found = _small_digests(file, structure.axes)
+        found = _small_digests(file, (*structure.axes, *structure.coordinates))
         for field in structure.fields:
             dataset = file[field.name]
             rows = [row_digests(field.split(dataset[(..., *tile.slices)])) for tile in structure.grid]
@@ -275,6 +287,8 @@ def info(path: str | Path) -> dict[str, Any]:
             values = file[name]
             low, high = float(values[0]), float(values[-1])
             axes[name] = {"num": values.size, "min": low, "max": high, "units": values.attrs["units"]}
+            if along := [item for item, axis in structure.coordinates.items() if axis == name]:
+                axes[name]["coordinates"] = along
         texts = ("name", "created", "command", "device", "precision", "spec_hash", "observables")
         tables = ("model", "fixed", "overrides", "versions", "bibtex_keys", "provisional")
         return {

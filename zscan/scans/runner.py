@@ -200,8 +200,12 @@ def map_header(spec: ScanSpec, command: str) -> MapHeader:
     }
     axes = []
     for axis in spec.axes:
-        parameter = parameter_info(axis.name)
-        axes.append(MapAxis(axis.name, parameter.units, parameter.long_name, tuple(axis.values.tolist())))
+        values = tuple(axis.values.tolist())
+        if axis.columns:
+            axes.append(MapAxis(axis.name, "1", "number of the model", values, axis.coordinates))
+        else:
+            parameter = parameter_info(axis.name)
+            axes.append(MapAxis(axis.name, parameter.units, parameter.long_name, values))
     constraints = tuple(
         MapConstraint(
             name, info.long_name, tuple(info.references), info.status, info.cl, float(spec.likelihood.chi2_zero[name])

@@ -10,79 +10,57 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 import zscan
 from zscan.constraints import expand_constraints, observable_names
 from zscan.errors import CardError, Fault, UnknownNameError, ZscanError, nearest
 from zscan.likelihood import Likelihood, log_likelihood
 from zscan.measurements import observable_sets
-from zscan.model import AnyModel, load_model
-from zscan.parameters import parameter_info, parameter_names
+from zscan.model import CHARGE_PARAMETERS, AnyModel, load_model
+from zscan.parameters import parameter_names
 from zscan.results.layout import SCHEMA_VERSION
+from zscan.scans.axes import MAX_TILE_POINTS, Axis, Number, Section, check_name, check_range, read_axes, validate
 from zscan.scans.cards import RawCard, read_card
 from zscan.scans.grid import TileGrid, tile_grid
+from zscan.scans.models import read_models
 
 FORMAT = 1
-_MAX_NUM = 10_000_000
-_MAX_TILE_POINTS = 100_000_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _REQUIRED = ("m_X", "g_X")  # of a model that could not be read
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class _Card(_Section):
+class _Card(Section):
     format: int
     name: str
-    model: Any
+    model: Any = None
+    models: Any = None
     observables: str = "paper"
     constraints: list[str] | None = None
-    axis: dict[str, Any] = {}
-    fixed: dict[str, Any] = {}
-    output: dict[str, Any] = {}
+    axis: dict[str, Any] = Field(default_factory=dict)
+    fixed: dict[str, Any] = Field(default_factory=dict)
+    output: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Axis(_Section):
-    min: Number | None = None
-    max: Number | None = None
-    num: int | None = None
-    scale: Literal["log", "linear"] | None = None
-    values: list[Number] | None = None
-
-
-class _Fixed(_Section):
+class _Fixed(Section):
     value: Number
 
 
-class _Output(_Section):
+class _Output(Section):
     dtype: Literal["float32", "float64"] = "float32"
-    observables: list[str] = []
-    tile_points: int = Field(default=1_000_000, ge=1, le=_MAX_TILE_POINTS)
-
-
-@dataclass(frozen=True, eq=False)
-class Axis:
-    """One axis: `values` (read-only float64, strictly increasing) and `definition`, what the card says of them."""
-
-    name: str
-    values: np.ndarray
-    definition: Mapping[str, Any]
+    observables: list[str] = Field(default_factory=list)
+    tile_points: int = Field(default=1_000_000, ge=1, le=MAX_TILE_POINTS)
 
 
 @dataclass(frozen=True, eq=False)
 class ScanSpec:
     """A validated scan: everything that determines its numbers, and where it came from.
 
-    `axes` are ordered as in the map: the axes of the card, then m_X, then g_X. `stored_observables` are the constraints
-    whose observable is stored beside delta chi2. `card` is the text of the card, `overrides` what was changed in it.
+    `axes` are ordered as in the map: that of models, the axes of the card, m_X, g_X. `stored_observables` are the
+    constraints whose observable is stored beside delta chi2. `card` is the text of the card, `overrides` what was
+    changed in it.
     """
 
     name: str
@@ -144,24 +122,26 @@ def load_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] |
     """
     raw = read_card(source, overrides)
     faults = list(raw.faults)
-    card = _validate(_Card, raw.table, "", faults)
+    card = validate(_Card, raw.table, "", faults)
     if "format" in card and card["format"] != FORMAT:
         faults.append(Fault("format", "unknown card format", card["format"], str(FORMAT)))
     if "name" in card and not _NAME.fullmatch(card["name"]):
         faults.append(Fault("name", "not usable as a file name", card["name"], "letters, digits and . _ + -"))
-    model = _model(card["model"], raw, faults) if "model" in card else None
+    model, model_axes = _models(card, raw, faults)
     required = _REQUIRED if model is None else model.required
     allowed = parameter_names() if model is None else model.parameters
-    axes = _axes(card.get("axis", {}), required, allowed, faults)
+    if model_axes:
+        allowed = tuple(name for name in allowed if name not in CHARGE_PARAMETERS)
+    axes = model_axes + read_axes(card.get("axis", {}), required, allowed, faults)
     fixed = _fixed(card.get("fixed", {}), allowed, faults)
     for name in sorted({*card.get("axis", {})} & {*card.get("fixed", {})}):
         faults.append(Fault(f"fixed.{name}", "both an axis and fixed"))
     for name in required:
         if "axis" in card and "fixed" in card and name not in card["axis"] and name not in card["fixed"]:
             faults.append(Fault(f"axis.{name}", "missing", allowed=f"an axis {name}, or {name} in [fixed]"))
-    if card.get("axis") == {} and all(name in card.get("fixed", {}) for name in required):
+    if card.get("axis") == {} and not model_axes and all(name in card.get("fixed", {}) for name in required):
         faults.append(Fault("axis", "missing", allowed="at least one axis"))
-    output = _validate(_Output, card.get("output", {}), "output", faults)
+    output = validate(_Output, card.get("output", {}), "output", faults)
     names = _physics(card, output, model, faults)
     if faults or model is None or names is None:
         raise CardError(raw.label, faults)
@@ -175,142 +155,31 @@ def load_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] |
     )  # fmt: skip
 
 
-def _validate(section: type[_Section], table: Any, path: str, faults: list[Fault]) -> dict[str, Any]:
-    """The usable fields of `table` with defaults filled in; faults of the others are appended."""
-    if not isinstance(table, Mapping):
-        faults.append(Fault(path, "must be a table", table))
-        return {}
-    bad: set[str] = set()
-    try:
-        return dict(section.model_validate(dict(table)))
-    except ValidationError as error:
-        for item in error.errors(include_url=False):
-            faults.append(_fault(section, ".".join(filter(None, [path, *map(str, item["loc"])])), item))
-            bad.add(str(item["loc"][0]))
-    defaults = {
-        key: info.get_default(call_default_factory=True)
-        for key, info in section.model_fields.items()
-        if not info.is_required()
-    }
-    usable = {key: table[key] for key in section.model_fields if key in table}
-    return {key: value for key, value in (defaults | usable).items() if key not in bad}
-
-
-def _fault(section: type[_Section], path: str, item: Any) -> Fault:
-    kind, context = item["type"], item.get("ctx", {})
-    if kind == "missing":
-        return Fault(path, "missing")
-    if kind == "extra_forbidden":
-        return Fault(path, "unknown key", allowed=nearest(str(item["loc"][-1]), section.model_fields))
-    if kind == "literal_error":
-        return Fault(path, "unknown value", item["input"], context["expected"])
-    if kind in ("greater_than_equal", "less_than_equal"):
-        return Fault(path, "out of range", item["input"], f"1 to {_MAX_TILE_POINTS}")
-    wanted = {
-        "string_type": "a string",
-        "dict_type": "a table",
-        "list_type": "a list",
-        "int_type": "an integer",
-        "float_type": "a number",
-        "finite_number": "a finite number",
-    }
-    return Fault(
-        path, "wrong type" if kind != "finite_number" else "not finite", item["input"], wanted.get(kind, item["msg"])
-    )
-
-
-def _axes(
-    tables: Mapping[str, Any], required: Sequence[str], allowed: Sequence[str], faults: list[Fault]
-) -> tuple[Axis, ...]:
-    axes = {}
-    for name, table in tables.items():
-        path = f"axis.{name}"
-        before = len(faults)
-        _check_name(name, path, allowed, faults)
-        definition = {key: value for key, value in _validate(_Axis, table, path, faults).items() if value is not None}
-        given = set(table) if isinstance(table, Mapping) else set()
-        if "values" in given:
-            for key in ("min", "max", "num", "scale"):
-                if key in given:
-                    faults.append(Fault(f"{path}.{key}", "given together with values"))
-            values = _listed(definition, name, path, faults)
-        elif isinstance(table, Mapping):
-            for key in ("min", "max", "num", "scale"):
-                if key not in given:
-                    faults.append(Fault(f"{path}.{key}", "missing", allowed="min, max, num and scale, or values"))
-            values = _spaced(definition, name, path, faults)
-        if len(faults) == before and values is not None:
-            axes[name] = Axis(name, values, definition)
-    # m_X and the coupling last, as in the map; a width comes before the mass
-    last = sorted((name for name in required if name in axes), key=["width_over_m_X", "m_X", "g_X", "g_V"].index)
-    order = [name for name in axes if name not in last] + last
-    return tuple(axes[name] for name in order)
-
-
-def _listed(definition: dict[str, Any], name: str, path: str, faults: list[Fault]) -> np.ndarray | None:
-    if "values" not in definition:
-        return None
-    values = _frozen(definition["values"])
-    if values.size == 0:
-        faults.append(Fault(f"{path}.values", "empty", allowed="at least one value"))
-        return None
-    if np.any(np.diff(values) <= 0):
-        faults.append(Fault(f"{path}.values", "not strictly increasing", definition["values"]))
-    for value in sorted({float(values.min()), float(values.max())}):
-        _check_range(name, value, f"{path}.values", faults)
-    definition["values"] = values.tolist()
-    return values
-
-
-def _spaced(definition: dict[str, Any], name: str, path: str, faults: list[Fault]) -> np.ndarray | None:
-    low, high, num, scale = (definition.get(key) for key in ("min", "max", "num", "scale"))
-    before = len(faults)
-    if num is not None and not 2 <= num <= _MAX_NUM:
-        faults.append(Fault(f"{path}.num", "out of range", num, f"2 to {_MAX_NUM}"))
-    for key, value in (("min", low), ("max", high)):
-        if value is not None and scale == "log" and value <= 0:
-            faults.append(Fault(f"{path}.{key}", "not positive on a log axis", value, "a positive number"))
-        elif value is not None:
-            _check_range(name, value, f"{path}.{key}", faults)
-    if low is not None and high is not None and low >= high:
-        faults.append(Fault(f"{path}.max", "not above min", high, f"more than {low}"))
-    if low is None or high is None or num is None or scale is None or len(faults) > before:
-        return None
-    low, high = definition["min"], definition["max"] = float(low), float(high)
-    values = np.geomspace(low, high, num) if scale == "log" else np.linspace(low, high, num)
-    values[0], values[-1] = low, high
-    if np.any(np.diff(values) <= 0):
-        faults.append(Fault(f"{path}.num", "neighbouring values coincide in float64", num))
-    return _frozen(values)
-
-
 def _fixed(table: Mapping[str, Any], allowed: Sequence[str], faults: list[Fault]) -> dict[str, float]:
     fixed = {}
     for name, raw in table.items():
         path = f"fixed.{name}"
-        _check_name(name, path, allowed, faults)
+        check_name(name, path, allowed, faults)
         found: list[Fault] = []
-        section = _validate(_Fixed, {"value": raw}, path, found)
+        section = validate(_Fixed, {"value": raw}, path, found)
         faults += [Fault(path, fault.problem, fault.value, fault.allowed) for fault in found]
         if "value" in section:
             fixed[name] = float(section["value"])
-            _check_range(name, fixed[name], path, faults)
+            check_range(name, fixed[name], path, faults)
     return dict(sorted(fixed.items()))
 
 
-def _check_name(name: str, path: str, allowed: Sequence[str], faults: list[Fault]) -> None:
-    if name not in allowed:
-        problem = "not a parameter of this model" if name in parameter_names() else "unknown parameter"
-        faults.append(Fault(path, problem, allowed=nearest(name, allowed)))
-
-
-def _check_range(name: str, value: float, path: str, faults: list[Fault]) -> None:
-    try:
-        info = parameter_info(name)
-    except UnknownNameError:
-        return
-    if not info.minimum <= value <= info.maximum:
-        faults.append(Fault(path, "out of range", value, f"{info.minimum:g} to {info.maximum:g} [{info.units}]"))
+def _models(card: Mapping[str, Any], raw: RawCard, faults: list[Fault]) -> tuple[AnyModel | None, tuple[Axis, ...]]:
+    """The model of a card, and the axis of models if it has one."""
+    given = [key for key in ("model", "models") if card.get(key) is not None]
+    if len(given) != 1:
+        problem = "given together with models" if given else "missing"
+        faults.append(Fault("model", problem, allowed="model = NAME, or models = 'catalogue:max=10,vector'"))
+        return None, ()
+    if given == ["model"]:
+        return _model(card["model"], raw, faults), ()
+    found = read_models(card["models"], faults)
+    return (None, ()) if found is None else (found[0], (found[1],))
 
 
 def _model(value: Any, raw: RawCard, faults: list[Fault]) -> AnyModel | None:
@@ -361,12 +230,6 @@ def _physics(
         elif names is not None and name not in available:
             faults.append(Fault(path, "not among the constraints of the card", name, nearest(name, available)))
     return names
-
-
-def _frozen(values: Sequence[float] | np.ndarray) -> np.ndarray:
-    array = np.array(values, dtype=np.float64)
-    array.flags.writeable = False
-    return array
 
 
 def _hex_floats(value: Any) -> Any:

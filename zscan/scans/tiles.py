@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -71,9 +71,12 @@ class TileEvaluator:
         return jax.device_put(padded.reshape(shape), self.axis_shardings[number])
 
     def _evaluate(self, *axes: Array) -> dict[str, list[Array]]:
-        parameters: Mapping[str, Array] = {name: jnp.asarray(value) for name, value in self.spec.fixed.items()} | {
-            axis.name: values for axis, values in zip(self.spec.axes, axes, strict=True)
-        }
+        parameters = {name: jnp.asarray(value) for name, value in self.spec.fixed.items()}
+        for axis, values in zip(self.spec.axes, axes, strict=True):
+            if axis.columns:  # an axis of models: its values are their numbers
+                parameters |= {name: jnp.asarray(column)[values.astype(int)] for name, column in axis.columns.items()}
+            else:
+                parameters[axis.name] = values
         terms, observables = self.spec.likelihood.terms_and_observables(parameters, self.spec.stored_observables)
         shape, dtype = tuple(self.block), jnp.dtype(self.spec.dtype)
         delta_chi2, status = [], []

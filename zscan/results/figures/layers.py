@@ -160,6 +160,27 @@ class Curves:
 
 
 @dataclass(frozen=True)
+class Levels:
+    """Labelled contour lines of a stored observable; `unit` is that of the labels, in units of the map."""
+
+    observable: str
+    levels: Sequence[float]
+    label: str
+    unit: float = 1.0
+    constraints: tuple[str, ...] = ()
+    colour: str = "#606060"
+
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
+        """Draw the lines; returns their legend entry."""
+        x, y, values = plane(data, self.observable)
+        look: dict[str, Any] = {"colors": self.colour, "linewidths": 0.8, "linestyles": "dotted"}
+        lines = axes.contour(x, y, np.ma.masked_invalid(values) / self.unit, levels=sorted(self.levels), **look)
+        lines.set_gid(f"{self.observable}/levels")
+        axes.clabel(lines, fmt="%g", fontsize=7)
+        return [matplotlib.lines.Line2D([], [], color=self.colour, lw=0.8, ls=":", label=self.label)]
+
+
+@dataclass(frozen=True)
 class MeasuredRange:
     """Horizontal dashed lines at the measured value plus and minus `n_sigma`."""
 
@@ -211,16 +232,23 @@ class Channels:
 
 
 Layer = (
-    Band | Excluded | ExcludedByFit | ExcludedByAny | Projected | Favoured | Curves | Channels | MeasuredRange
+    Band | Excluded | ExcludedByFit | ExcludedByAny | Projected | Favoured | Curves | Channels | Levels | MeasuredRange
     | VerticalLines
 )  # fmt: skip
 
 
 def rests_on(layer: Layer) -> tuple[str, ...]:
     """Constraints that a layer shows, for the caption."""
-    if isinstance(layer, Curves | Channels | VerticalLines | ExcludedByAny):
+    if isinstance(layer, Curves | Channels | Levels | VerticalLines | ExcludedByAny):
         return layer.constraints
     return (layer.constraint,)
+
+
+def level(layer: Layer, measured: Mapping[str, Any]) -> str:
+    """The level at which a layer draws a measurement, for the caption."""
+    if isinstance(layer, Band | Favoured | MeasuredRange):
+        return f"{layer.n_sigma:g} sigma"
+    return str(measured["cl"])
 
 
 def stored(data: xr.Dataset, observable: str) -> xr.DataArray:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import matplotlib.ticker
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zscan.results.figures import style
-from zscan.results.figures.layers import Layer, measurement, rests_on
+from zscan.results.figures.layers import Layer, level, measurement, rests_on
 
 _SELECT_TOLERANCE = 1e-9
 
@@ -25,8 +26,9 @@ _SELECT_TOLERANCE = 1e-9
 class Panel:
     """One panel: layers from the lowest to the highest, the values of the axes that it leaves out, scales and labels.
 
-    `limits` of y default to the ends of the y axis of the map, those of x are always the ends of m_X. `map` is the
-    number of the map that it shows, in the order of the cards of the figure.
+    `limits` of y default to the ends of the y axis of the map, those of x are always the ends of its x axis. `map` is
+    the number of the map that it shows, in the order of the cards of the figure. `unit` is that of the numbers at the
+    ticks, in units of the map (1e3: TeV).
     """
 
     layers: tuple[Layer, ...]
@@ -38,6 +40,7 @@ class Panel:
     yscale: str | tuple[str, Mapping[str, Any]] = "log"
     limits: tuple[float, float] | None = None
     map: int = 0
+    unit: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -97,19 +100,24 @@ def _panel(axes: Axes, panel: Panel, data: xr.Dataset) -> list[Artist]:
     axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel, title=panel.title)
     selected = data.sel(dict(panel.select), method="nearest", tolerance=_SELECT_TOLERANCE) if panel.select else data
     entries = [entry for layer in panel.layers for entry in layer.draw(axes, selected)]
-    axes.set_xlim(*data["m_X"].values[[0, -1]])
-    last = str(data["delta_chi2"].dims[-1])
-    if panel.limits or last != "m_X":
+    before, last = map(str, data["delta_chi2"].dims[-2:])
+    x = last if last == "m_X" else before  # with m_X last a stored observable is on the y axis
+    axes.set_xlim(*data[x].values[[0, -1]])
+    if panel.limits or last != x:
         axes.set_ylim(*(panel.limits or data[last].values[[0, -1]]))
+    if panel.unit != 1:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value / panel.unit:g}")
+            axis.set_major_locator(matplotlib.ticker.MultipleLocator(2 * panel.unit))
     return entries
 
 
 def caption_text(spec: FigureSpec, maps: Sequence[xr.Dataset], columns: int = 100) -> str:
     """Caption: what is drawn at which confidence level, with its references; what is provisional; where it is from."""
     layers = []
-    for data, constraint in _shown(spec, maps):
+    for constraint, (data, layer) in _shown(spec, maps).items():
         measured = measurement(data, constraint)
-        layers.append(f"{constraint} ({measured['cl']}; {', '.join(measured['references'])})")
+        layers.append(f"{constraint} ({level(layer, measured)}; {', '.join(measured['references'])})")
     paragraphs = [spec.caption, f"Layers: {'; '.join(layers)}."] if layers else [spec.caption]
     provisional = dict.fromkeys(name for data in maps for name in json.loads(data.attrs["provisional"]))
     if provisional:
@@ -120,13 +128,13 @@ def caption_text(spec: FigureSpec, maps: Sequence[xr.Dataset], columns: int = 10
     return "\n".join(textwrap.fill(text, columns) for text in paragraphs)
 
 
-def _shown(spec: FigureSpec, maps: Sequence[xr.Dataset]) -> list[tuple[xr.Dataset, str]]:
-    """The constraints of all layers, each once, with the map that it is drawn from."""
-    found: dict[str, xr.Dataset] = {}
+def _shown(spec: FigureSpec, maps: Sequence[xr.Dataset]) -> dict[str, tuple[xr.Dataset, Layer]]:
+    """The constraints of all layers, each once, with its map and the first layer that shows it."""
+    found: dict[str, tuple[xr.Dataset, Layer]] = {}
     for panel in spec.panels(maps):
         for layer in panel.layers:
-            found = dict.fromkeys(rests_on(layer), maps[panel.map]) | found
-    return [(data, constraint) for constraint, data in found.items()]
+            found = dict.fromkeys(rests_on(layer), (maps[panel.map], layer)) | found
+    return found
 
 
 def save(spec: FigureSpec, maps: Sequence[xr.Dataset], path: str | Path) -> Path:

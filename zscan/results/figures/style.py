@@ -20,6 +20,7 @@ RC: dict[Any, Any] = {
 
 # (face colour, hatch) of shaded regions; the hatch tells neighbours apart in a gray print
 FILL = {
+    "delta_a_mu": ("#b07d4f", ""),
     "r_k": ("#f0a030", ""),
     "trident_ccfr": ("#c8c8c8", ""),
     "trident_nutev": ("#8f8f8f", ""),
