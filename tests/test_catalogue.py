@@ -107,11 +107,9 @@ def test_columns_of_a_file():
 def test_table_1_is_one_command(capsys):
     assert main(["charges", "--max", "10", "--table"]) == 0
     out = capsys.readouterr().out
-    for line in (
-        "total                   276      273      272      273",
-        "class 1                79       77       76",
-    ):
-        assert line in out
+    numbers = [line.rsplit(maxsplit=4) for line in out.splitlines()]
+    assert ["total", "276", "273", "272", "273"] in numbers
+    assert ["  class 1", "79", "77", "76", "77"] in numbers
     assert out.count("|") == 4 * (2 + 21 + 2)
     assert [line.rstrip().endswith("*") for line in out.splitlines() if "|" in line].count(True) == 3
     assert main(["charges", "--max", "10"]) == 0
