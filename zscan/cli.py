@@ -119,6 +119,21 @@ def _cite(arguments: argparse.Namespace) -> None:
     print(zscan.bibtex(info(arguments.map)["bibtex_keys"]))
 
 
+def _charges(arguments: argparse.Namespace) -> None:
+    from zscan import catalogue
+
+    classes = [*arguments.classes, *(["chiral"] if arguments.chiral else [])]
+    written = None
+    if arguments.output is not None:
+        from zscan.results.catalogue_file import write_catalogue
+
+        selection = catalogue.Selection(arguments.max, tuple(classes))
+        written = write_catalogue(arguments.output, selection, force=arguments.force)
+    print(catalogue.report(arguments.max, classes, table=arguments.table, listing=arguments.list))
+    if written:
+        print(written)
+
+
 def _limits_list(arguments: argparse.Namespace) -> None:
     for limit in zscan.limits.load():
         masses = f"{limit.mass[0]:.4g}-{limit.mass[-1]:.4g} GeV"
@@ -221,6 +236,22 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("name", nargs="?", help="benchmark name or path of a model file")
 
     verb("su5", _su5, "vector muoquark of SU(5): charges of Table 2, anomalies, breaking chains, vector bosons")
+    charges = verb("charges", _charges, "all anomaly-free charges with universal quarks: counts, tables, files")
+    charges.add_argument("--max", type=int, required=True, metavar="N", help="largest absolute value of a charge")
+    charges.add_argument(
+        "--class",
+        dest="classes",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="select rows that are in all of these classes, such as vector or class3; !NAME: that are not in it",
+    )
+    charges.add_argument("--chiral", action="store_true", help="the same as --class chiral")
+    charges.add_argument("--table", action="store_true", help="Table 1 of the paper: also the chiral rows and class 3")
+    charges.add_argument("--list", action="store_true", help="print the selected rows")
+    charges.add_argument("-o", "--output", metavar="FILE", help="write the selected rows: FILE.h5 or FILE.csv")
+    charges.add_argument("--force", action="store_true", help="replace an existing catalogue")
 
     limits = verbs.add_parser("limits", help="published limit curves", description="Published limit curves.")
     actions = limits.add_subparsers(required=True, metavar="ACTION")
