@@ -1,6 +1,20 @@
 """Pure JAX kernels: arrays in, arrays out, broadcasting; no I/O beyond reading their own tables at import."""
 
-from zscan.kernels import borexino, btokx, charm, coherent, g2, kmunux, mixing, nsi, recast, rk, trident, widths
+from zscan.kernels import (
+    borexino,
+    btokx,
+    charm,
+    coherent,
+    g2,
+    kmunux,
+    mixing,
+    muoquark,
+    nsi,
+    recast,
+    rk,
+    trident,
+    widths,
+)
 
 __all__ = [
     "borexino",
@@ -10,6 +24,7 @@ __all__ = [
     "g2",
     "kmunux",
     "mixing",
+    "muoquark",
     "nsi",
     "recast",
     "rk",
