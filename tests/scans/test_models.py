@@ -55,7 +55,7 @@ def test_every_entry_gives_the_numbers_of_its_model(path: Path) -> None:
             assert not any(model.anomalies().values())
             for name, term in zscan.log_likelihood(model, CONSTRAINTS).terms(m_X, g_X).items():
                 stored = data["delta_chi2"].sel(constraint=name, model=index)
-                np.testing.assert_allclose(stored, term, rtol=1e-12, atol=1e-12)
+                np.testing.assert_allclose(stored, term, rtol=1e-10, atol=1e-10)  # jitted, not jitted
 
 
 def test_the_map_tells_its_models(path: Path) -> None:
@@ -94,8 +94,8 @@ def test_the_hash_covers_the_selection() -> None:
     [
         ({"models": 3}, ["models"]),
         ({"models": "atlas:max=3"}, ["models"]),
-        ({"models": "catalogue:max=3,vectr"}, ["models"]),
-        ({"models": "catalogue:vector"}, ["models"]),
+        ({"models": "catalogue:max=3,vectr"}, ["models.class"]),
+        ({"models": "catalogue:vector,flavour=all"}, ["models.flavour", "models.max"]),
         ({"models": "catalogue:max=1,chiral"}, ["models"]),  # there is none
         ({"model": "Lmu-Ltau"}, ["model"]),
         ({"fixed": {"charge.L.mu": 1}}, ["fixed.charge.L.mu"]),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
 from zscan.catalogue import parse_selection
-from zscan.errors import Fault, ZscanError, nearest
+from zscan.errors import CardError, Fault, nearest
 from zscan.model import CHARGE_PARAMETERS, GENERATIONS, Model
 from zscan.results.layout import MapCoordinate
 from zscan.scans.axes import Axis, frozen
@@ -34,10 +35,10 @@ def read_models(text: object, faults: list[Fault]) -> tuple[Model, Axis] | None:
         return None
     try:
         selection = parse_selection(selected)
-        rows = selection.assigned()
-    except ZscanError as error:
-        faults.append(Fault("models", str(error), text))
+    except CardError as error:
+        faults += [replace(fault, path=f"models.{fault.path}") for fault in error.faults]
         return None
+    rows = selection.assigned()
     if not len(rows):
         faults.append(Fault("models", "no entry of the catalogue is selected", text))
         return None
