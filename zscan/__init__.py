@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from zscan import charges as charges
+    from zscan import fit as fit
     from zscan import kernels as kernels
     from zscan import limits as limits
     from zscan.coupling import Couplings as Couplings
@@ -45,7 +46,7 @@ _PUBLIC = {
     "run_scan": "zscan.scans.runner",
     "verdict": "zscan.verdicts",
 }
-_MODULES = ("charges", "errors", "kernels", "limits")
+_MODULES = ("charges", "errors", "fit", "kernels", "limits")
 
 __all__ = [*sorted(_PUBLIC), *_MODULES, "__version__"]
 

@@ -51,6 +51,16 @@ class IncompleteScanError(ZscanError):
     exit_code = 3
 
 
+class NotConvergedError(ZscanError):
+    """A fit or a sampler that did not converge."""
+
+    exit_code = 3
+
+
+class MissingExtraError(ZscanError):
+    """An optional package that is not installed."""
+
+
 class CorruptFileError(ZscanError):
     """A file of ours whose content does not match its digest or its schema."""
 
