@@ -26,6 +26,8 @@ G_F = Constant(1.1663787e-5, "GeV^-2", 6e-12, _PDG)
 M_E = Constant(0.5109989500e-3, "GeV", 1.5e-13, _PDG)
 M_MU = Constant(0.1056583755, "GeV", 2.3e-9, "CODATA 2018 (105.6583755 MeV)")
 M_TAU = Constant(1.77686, "GeV", 1.2e-4, _PDG)
+M_Z = Constant(91.1876, "GeV", 0.0021, _PDG)
+M_PLANCK = Constant(1.220890e19, "GeV", 1.4e14, "CODATA 2018; not reduced")
 
 SIN2_THETA_W_MZ = Constant(0.23119, "1", 1.4e-4, "MSbar at m_Z, as in the trident reference code (arXiv:1902.06765)")
 SIN2_THETA_W_LOW = Constant(0.23857, "1", 5e-5, "MSbar at q2 -> 0, PDG 2020 electroweak review (hep-ph/0409169)")
