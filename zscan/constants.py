@@ -29,5 +29,6 @@ M_TAU = Constant(1.77686, "GeV", 1.2e-4, _PDG)
 M_Z = Constant(91.1876, "GeV", 0.0021, _PDG)
 M_PLANCK = Constant(1.220890e19, "GeV", 1.4e14, "CODATA 2018; not reduced")
 
+G_Y_2TEV = Constant(0.3637, "1", 1e-4, "hypercharge at 2 TeV: one loop from alpha(m_Z) = 1/127.95, SIN2_THETA_W_MZ")
 SIN2_THETA_W_MZ = Constant(0.23119, "1", 1.4e-4, "MSbar at m_Z, as in the trident reference code (arXiv:1902.06765)")
 SIN2_THETA_W_LOW = Constant(0.23857, "1", 5e-5, "MSbar at q2 -> 0, PDG 2020 electroweak review (hep-ph/0409169)")
