@@ -34,7 +34,11 @@ def test_models_and_citations(capsys, tmp_path):
     assert main(["models"]) == 0
     assert "B-3Lmu" in capsys.readouterr().out
     assert main(["models", "B-3Lmu"]) == 0
-    assert "anomaly-free" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "anomaly-free" in out
+    assert "b_YX = 8, b_XX = 48" in out
+    assert main(["models", "muon-effective"]) == 0
+    assert "b_YX" not in capsys.readouterr().out
     path = str(tmp_path / "x.h5")
     assert main(["run", "fig2", "-o", path, *SMALL]) == 0
     assert main(["cite", path]) == 0

@@ -88,6 +88,10 @@ def _models(arguments: argparse.Namespace) -> None:
     for name in [arguments.name] if arguments.name else zscan.list_models():
         model = zscan.load_model(name)
         print(f"{model.name:22} {model.description}" if not arguments.name else model)
+        if arguments.name and isinstance(model, zscan.Model):
+            from zscan.spectrum import summary
+
+            print(summary(model))
 
 
 def _su5(arguments: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from zscan.kernels import (
     nsi,
     recast,
     rk,
+    running,
     trident,
     widths,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "nsi",
     "recast",
     "rk",
+    "running",
     "trident",
     "widths",
 ]
