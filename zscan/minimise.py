@@ -40,14 +40,20 @@ class Minimum(NamedTuple):
 
 
 def minimise(
-    function: Function, start: Sequence[Array], *, max_steps: int = MAX_STEPS, edm_goal: float = EDM_GOAL
+    function: Function,
+    start: Sequence[Array],
+    *,
+    hold: Array | None = None,
+    max_steps: int = MAX_STEPS,
+    edm_goal: float = EDM_GOAL,
 ) -> Minimum:
     """Minimise `function` over parameters that run from 0 to 1, from `start`, at every point of an array of points.
 
     `function` takes the parameters as a list of arrays of one shape, that of the points, and returns their values on
     that shape; a point's value may depend on the parameters of this point alone. What does not depend on the
     parameters keeps its own, smaller shape inside: derivatives are those of the sum over all points. Values may be NaN
-    away from the start: no step leads there. Bounds may be reached; a parameter at a bound counts as converged when
+    away from the start: no step leads there. `hold`, booleans of shape (parameters, ...), keeps parameters where they
+    start, at the points where it is True. Bounds may be reached; a parameter at a bound counts as converged when
     the function falls towards the bound. Static shapes, one compiled loop that ends when every point has converged,
     or after `max_steps`.
 
@@ -62,16 +68,26 @@ def minimise(
     count = len(start)
     derivatives = _derivatives(function, count)
     x = jnp.stack([jnp.clip(item, 0.0, 1.0) for item in start])
-    value, gradient, hessian = derivatives(x)
-    _, edm, good, _ = _newton_step(x, gradient, hessian, jnp.zeros_like(value))
-    state = (x, value, gradient, hessian, jnp.full_like(value, _DAMPING_START), edm, good & (edm < edm_goal), 0)
+    hold = jnp.zeros(x.shape, bool) if hold is None else jnp.broadcast_to(hold, x.shape)
+    shape = x.shape[1:]
+    # The first step goes nowhere and evaluates the start, so that the function is compiled in one place only.
+    state = (
+        x,
+        jnp.full(shape, jnp.inf),
+        jnp.zeros(x.shape),
+        jnp.broadcast_to(_identity(count, len(shape)), (count, *x.shape)),
+        jnp.full(shape, _DAMPING_START),
+        jnp.full(shape, jnp.inf),
+        jnp.zeros(shape, bool),
+        0,
+    )
 
     def active(state: Any) -> Any:
         return ~state[6].all() & (state[7] < max_steps)
 
     def advance(state: Any) -> Any:
         x, value, gradient, hessian, damping, edm, converged, steps = state
-        step, *_ = _newton_step(x, gradient, hessian, damping)
+        step, *_ = _newton_step(x, gradient, hessian, damping, hold)
         trial = jnp.clip(x + step, 0.0, 1.0)
         new = derivatives(trial)
         better = (new[0] <= value) & jnp.isfinite(new[1]).all(0) & jnp.isfinite(new[2]).all((0, 1))
@@ -81,23 +97,23 @@ def minimise(
             jnp.where(accept, after, before) for after, before in zip(new, (value, gradient, hessian), strict=True)
         )
         damping = jnp.clip(jnp.where(accept, damping / 8, damping * 4), *_DAMPING_RANGE)
-        _, edm, good, _ = _newton_step(x, gradient, hessian, jnp.zeros_like(value))
+        _, edm, good, _ = _newton_step(x, gradient, hessian, jnp.zeros_like(value), hold)
+        good = good & jnp.isfinite(value)
         return x, value, gradient, hessian, damping, edm, converged | (good & (edm < edm_goal)), steps + 1
 
     x, value, gradient, hessian, _, edm, converged, steps = lax.while_loop(active, advance, state)
-    *_, unique = _newton_step(x, gradient, hessian, jnp.zeros_like(value))
-    converged = converged & jnp.isfinite(value)
+    *_, unique = _newton_step(x, gradient, hessian, jnp.zeros_like(value), hold)
     return Minimum(x, value, gradient, hessian, edm, converged, unique, jnp.asarray(steps))
 
 
-def best_of(function: Function, starts: Array, **options: float) -> tuple[Minimum, Minimum]:
+def best_of(function: Function, starts: Array, *, hold: Array | None = None) -> tuple[Minimum, Minimum]:
     """The lowest of the minima from several starts, and all of them; `starts` has shape (starts, parameters, points).
 
     A converged minimum comes before any other. The starts are taken one after the other, so that memory holds one.
     """
 
     def one(start: Array) -> Minimum:
-        return minimise(function, list(start), **options)  # type: ignore[arg-type]
+        return minimise(function, list(start), hold=hold)
 
     found = lax.map(one, starts)
     rank = jnp.where(found.converged, found.value, jnp.inf)
@@ -125,31 +141,39 @@ def _derivatives(function: Function, count: int) -> Callable[[Array], tuple[Arra
     gradient = jax.grad(total, has_aux=True)
 
     def derivatives(x: Array) -> tuple[Array, Array, Array]:
-        units = jnp.eye(count).reshape((count, count) + (1,) * (x.ndim - 1))
-        rows = []
-        first, value = gradient(x)
-        for number in range(count):
-            direction = jnp.broadcast_to(units[number], x.shape)
-            rows.append(jax.jvp(lambda y: gradient(y)[0], (x,), (direction,))[1])
-        hessian = jnp.stack(rows)
+        directions = jnp.broadcast_to(_identity(count, x.ndim - 1), (count, *x.shape))
+
+        def row(direction: Array) -> tuple[Array, Array, Array]:
+            first, slope, value = jax.jvp(gradient, (x,), (direction,), has_aux=True)
+            return first, slope, value
+
+        # Only what depends on the direction has the axis of the rows
+        first, hessian, value = jax.vmap(row, out_axes=(None, 0, None))(directions)
         return value, first, (hessian + jnp.swapaxes(hessian, 0, 1)) / 2
 
     return derivatives
 
 
-def _newton_step(x: Array, gradient: Array, hessian: Array, damping: Array) -> tuple[Array, Array, Array, Array]:
+def _identity(count: int, rank: int) -> Array:
+    """Unit matrix with `rank` axes of length one behind it."""
+    return jnp.eye(count).reshape((count, count) + (1,) * rank)
+
+
+def _newton_step(
+    x: Array, gradient: Array, hessian: Array, damping: Array, hold: Array
+) -> tuple[Array, Array, Array, Array]:
     """Damped Newton step along the free parameters, the decrease that it promises, and the sign of the curvature.
 
     The last two say that it is nowhere negative, and that it is positive everywhere. A parameter is held where it sits
     at a bound and the function falls towards it. The shift that makes the damped matrix positive comes from
     Gershgorin's circles.
     """
-    held = ((x <= 0) & (gradient > 0)) | ((x >= 1) & (gradient < 0))
+    held = hold | ((x <= 0) & (gradient > 0)) | ((x >= 1) & (gradient < 0))
     free = ~held
     g = jnp.where(free, gradient, 0.0)
     both = free[:, None] & free[None, :]
     count = x.shape[0]
-    identity = jnp.eye(count).reshape((count, count) + (1,) * (x.ndim - 1))
+    identity = _identity(count, x.ndim - 1)
     h = jnp.where(both, hessian, 0.0)
     diagonal = jnp.stack([h[number, number] for number in range(count)])
     scale = jnp.maximum(jnp.abs(h).max((0, 1)), 1e-30)

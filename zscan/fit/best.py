@@ -141,9 +141,9 @@ class FitResult:
             if math.isfinite(item.chi2):
                 pull = f"{item.pull:+.2f}" if math.isfinite(item.pull) else "-"
                 lines.append(f"  {name:38}{item.observable:12.5g}{item.chi2:10.4g}{pull:>8}  {item.measured}")
-        for item in self.minima[1:]:
-            place = ", ".join(f"{name} = {value:.4g}" for name, value in item.parameters.items())
-            lines.append(f"  local minimum: chi2 {item.chi2 - self.chi2:+.4g} at {place} ({item.starts} starts)")
+        for other in self.minima[1:]:
+            place = ", ".join(f"{name} = {value:.4g}" for name, value in other.parameters.items())
+            lines.append(f"  local minimum: chi2 {other.chi2 - self.chi2:+.4g} at {place} ({other.starts} starts)")
         return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from iminuit import Minuit
 
 _LOOKS = 256
+_TOLERANCE = 1e-3  # estimated distance to the minimum below 2e-6, 1e-3 standard deviations
 
 
 @in_float64
@@ -53,6 +54,7 @@ def minuit(problem: Problem, start: Mapping[str, float] | None = None, *, minos:
 
     fit = Minuit(chi2, np.array([values[name] for name in names]), grad=gradient, name=names)
     fit.errordef = Minuit.LEAST_SQUARES
+    fit.tol = _TOLERANCE
     for name in names:
         fit.limits[name] = problem.bounds(name)
     fit.migrad()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,14 +13,13 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from zscan.errors import ParameterError
-from zscan.fit.best import FitResult
+from zscan.fit.best import FitResult, unit_function
 from zscan.fit.problem import Problem
 from zscan.minimise import best_of
 from zscan.precision import in_float64
 
-_DOUBLINGS = 14
-_FIRST_STEP = 0.01  # of the range between the bounds, where there is no error
-_BISECTIONS = 30
+_STEPS = 45  # towards a crossing: up to 12 outwards, the others halve the bracket
+_NO_ERROR = 0.01  # first step where the error is undefined, of the range between the bounds
 
 
 @dataclass(frozen=True)
@@ -128,51 +126,70 @@ def intervals(
     if not n_sigma > 0:
         raise ParameterError(f"n_sigma = {n_sigma} is not allowed; allowed: positive numbers")
     best = result.parameters
-    chosen = tuple(problem.names if names is None else names)
-    found = {}
+    chosen = list(problem.names if names is None else names)
     for name in chosen:
-        index = result.names.index(name)
-        error = result.errors[name]
-        found[name] = _interval(problem, best, name, error if np.isfinite(error) else 0.0, result.chi2, n_sigma, starts)
-        del index
+        problem.free(name)
+    places = {name: float(problem.to_unit(name, jnp.asarray(best[name]))) for name in problem.names}
+    first = [_first_step(problem, result, name, places[name]) for name in chosen]
+    ends, exist = _crossings(problem, chosen, places, np.array(first), result.chi2, n_sigma, starts)
+    found = {}
+    for name, units, there in zip(chosen, ends, exist, strict=True):
+        low, high = np.where(there, np.asarray(problem.from_unit(name, jnp.asarray(units))), np.nan)
+        found[name] = (float(low), float(high))
     return found
 
 
-def _interval(
-    problem: Problem, best: Mapping[str, float], name: str, error: float, chi2: float, n_sigma: float, starts: int
-) -> tuple[float, float]:
-    others = [item for item in problem.names if item != name]
-    high = problem.bounds(name)[1]
-    centre = float(problem.to_unit(name, jnp.asarray(best[name])))
-    # The first step: the error, as a part of the range between the bounds
-    near = float(problem.to_unit(name, jnp.asarray(min(best[name] + error, high)))) - centre
-    size = max(near, 1e-6) if error > 0 else _FIRST_STEP
-    factors = np.concatenate([0.25 * 1.5 ** np.arange(_DOUBLINGS), [np.inf]])
-    room = np.array([centre, 1 - centre])
-    steps = np.minimum(size * n_sigma * factors[None, :], room[:, None])  # (side, step)
-    signs = np.array([-1.0, 1.0])
+def _first_step(problem: Problem, result: FitResult, name: str, place: float) -> float:
+    """How far to go first from the best fit, as a part of the range between the bounds: the error, if there is one."""
+    error, best, high = result.errors[name], result.parameters[name], problem.bounds(name)[1]
+    if not error > 0:
+        return _NO_ERROR
+    return max(float(problem.to_unit(name, jnp.asarray(min(best + error, high)))) - place, 1e-6)
+
+
+def _crossings(
+    problem: Problem,
+    names: Sequence[str],
+    places: Mapping[str, float],
+    first: np.ndarray,
+    chi2: float,
+    n_sigma: float,
+    starts: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the profile of each name crosses the level on either side (names, 2), and whether it does.
+
+    All names and sides go together. The first steps grow until the level is passed, the others halve the bracket.
+    """
+    count, shape = len(problem.names), (len(names), 2)
+    rows = [problem.names.index(name) for name in names]
+    hold = np.zeros((count, *shape), bool)
+    hold[rows, np.arange(len(names))] = True
+    centre = np.array([places[name] for name in names])[:, None]
+    sign = np.array([-1.0, 1.0])
+    best = np.array([places[name] for name in problem.names])
+    begin = np.concatenate([best[None, :], _spread(starts, count)])
+    function = unit_function(problem)
 
     def excess(units: Array) -> Array:
-        value, _, _ = _minimum(problem, {name: problem.from_unit(name, units)}, others, units.shape, best, starts)
-        return value - chi2 - n_sigma**2
+        start = jnp.broadcast_to(jnp.asarray(begin)[:, :, None, None], (len(begin), count, *shape))
+        found, _ = best_of(function, jnp.where(hold, units, start), hold=jnp.asarray(hold))
+        return found.value - chi2 - n_sigma**2
 
-    @jax.jit
-    def solve() -> tuple[Array, Array]:
-        units = jnp.clip(centre + signs[:, None] * jnp.asarray(steps), 0.0, 1.0)
-        above = excess(units) > 0
-        first = jnp.argmax(above, axis=1)
-        outside = jnp.take_along_axis(units, first[:, None], axis=1)[:, 0]
-        inside = jnp.where(first == 0, centre, jnp.take_along_axis(units, jnp.maximum(first - 1, 0)[:, None], 1)[:, 0])
+    def advance(number: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        inside, outside, crossed = state
+        step = jnp.asarray(first * n_sigma)[:, None] * 0.25 * 1.5**number
+        wider = jnp.clip(centre + sign * step, 0.0, 1.0)
+        trial = jnp.where(crossed, (inside + outside) / 2, wider)
+        beyond = excess(trial) > 0
+        return jnp.where(beyond, inside, trial), jnp.where(beyond, trial, outside), crossed | beyond
 
-        def halve(_: Any, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
-            inside, outside = bracket
-            middle = (inside + outside) / 2
-            beyond = excess(middle) > 0
-            return jnp.where(beyond, inside, middle), jnp.where(beyond, middle, outside)
+    begun = jnp.broadcast_to(centre, shape)
+    run = jax.jit(lambda: lax.fori_loop(0, _STEPS, advance, (begun, begun, jnp.zeros(shape, bool))))
+    inside, outside, crossed = run()
+    return np.asarray(inside + outside) / 2, np.asarray(crossed)
 
-        inside, outside = lax.fori_loop(0, _BISECTIONS, halve, (inside, outside))
-        return (inside + outside) / 2, above.any(axis=1)
 
-    units, exists = solve()
-    ends = np.where(np.asarray(exists), np.asarray(problem.from_unit(name, units)), np.nan)
-    return float(ends[0]), float(ends[1])
+def _spread(starts: int, count: int) -> np.ndarray:
+    """Starts between 0 and 1 (starts, count) on different diagonals, so that pairs of parameters differ."""
+    steps = np.arange(starts)[:, None] * (2 * np.arange(count) + 1) % starts
+    return 0.15 + 0.7 * (steps + 0.5) / starts
