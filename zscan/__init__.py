@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zscan.model import load_model as load_model
     from zscan.precision import enable_x64 as enable_x64
     from zscan.references import bibtex as bibtex
+    from zscan.results.fits import open_fit as open_fit
     from zscan.results.load import open_scan as open_scan
     from zscan.scans.runner import merge_scan as merge_scan
     from zscan.scans.runner import run_scan as run_scan
@@ -42,6 +43,7 @@ _PUBLIC = {
     "load_model": "zscan.model",
     "log_likelihood": "zscan.likelihood",
     "merge_scan": "zscan.scans.runner",
+    "open_fit": "zscan.results.fits",
     "open_scan": "zscan.results.load",
     "run_scan": "zscan.scans.runner",
     "verdict": "zscan.verdicts",

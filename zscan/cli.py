@@ -68,6 +68,14 @@ def _figure(arguments: argparse.Namespace) -> None:
             print(path)
 
 
+def _fit(arguments: argparse.Namespace) -> None:
+    from zscan.fit import fit_card
+
+    overrides = [*arguments.set, *(["fit.sample={}"] if arguments.sample else [])]
+    progress = None if sys.stderr.isatty() else False
+    print(fit_card(arguments.card, arguments.output, overrides=overrides, force=arguments.force, progress=progress))
+
+
 def _evaluate(arguments: argparse.Namespace) -> None:
     result = zscan.evaluate(
         arguments.model, arguments.m_X, arguments.g_X, arguments.eps, observables=arguments.observables,
@@ -206,6 +214,13 @@ def _parser() -> argparse.ArgumentParser:
         help="override a key of its cards, e.g. observables=current",
     )
     figure.add_argument("--force", action="store_true", help="replace an existing map of another card")
+
+    fit = verb("fit", _fit, "fit a card: best fit, errors, intervals, profiles; one HDF5 file and a figure")
+    fit.add_argument("card", help="path of a card, or the name of a shipped one such as fit-lmu-ltau")
+    fit.add_argument("-o", "--output", metavar="OUT.h5", help="file to write, with OUT.png (default results/NAME.h5)")
+    fit.add_argument("--sample", action="store_true", help="draw from the posterior with NUTS as well (needs priors)")
+    fit.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the card")
+    fit.add_argument("--force", action="store_true", help="replace an existing file")
 
     evaluate = verb("evaluate", _evaluate, "one point: every observable and delta chi2 with its reference")
     evaluate.add_argument("model", help="benchmark name or path of a model file")

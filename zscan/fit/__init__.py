@@ -1,6 +1,7 @@
 """Fits, intervals, profiles, toys and samples of the differentiable likelihood: `zscan.fit`."""
 
 from zscan.fit.best import FitResult, Minimum, maximum_likelihood
+from zscan.fit.card import FittedCard, card_problem, fit_card
 from zscan.fit.migrad import minuit
 from zscan.fit.nuts import Samples, sample
 from zscan.fit.problem import Normal, Parameter, Problem
@@ -9,6 +10,7 @@ from zscan.fit.toys import Toys, toys
 
 __all__ = [
     "FitResult",
+    "FittedCard",
     "Minimum",
     "Normal",
     "Parameter",
@@ -16,6 +18,8 @@ __all__ = [
     "Profile",
     "Samples",
     "Toys",
+    "card_problem",
+    "fit_card",
     "intervals",
     "maximum_likelihood",
     "minuit",

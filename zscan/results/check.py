@@ -24,11 +24,13 @@ _TEXT_SIZE = 16  # bytes of a reference to text of variable length in a file
 class Structure:
     """The structure of a map whose datasets were found to have the right class, type, rank, shape and storage.
 
-    `coordinates` are the further coordinates, each with the axis that it belongs to.
+    `coordinates` are the further coordinates, each with the axis that it belongs to, `tables` small arrays with their
+    shape.
     """
 
     axes: tuple[str, ...]
     coordinates: Mapping[str, str]
+    tables: Mapping[str, tuple[int, ...]]
     grid: TileGrid
     constraints: tuple[Mapping[str, Any], ...]
     fields: tuple[Field, ...]
@@ -75,7 +77,8 @@ def _structure(file: h5py.File, path: Path) -> Structure:
         raise ForeignFileError(f"{path}: numbers are stored as {dtype}, not float32 or float64")
     fields = grid_fields(dtype, len(constraints), stored)
     coordinates = _coordinates(file, axes, path)
-    names = {"constraint", "chi2_zero", *axes, *coordinates, *(field.name for field in fields)}
+    tables = _tables(file, path)
+    names = {"constraint", "chi2_zero", *axes, *coordinates, *tables, *(field.name for field in fields)}
     _check_links(file, names, path)
 
     check = _Checker(path)
@@ -87,6 +90,9 @@ def _structure(file: h5py.File, path: Path) -> Structure:
         text = name in file and h5py.check_string_dtype(file[name].dtype) is not None
         check.dataset(file, name, None if text else number, file[axis].shape)
         check.scales(file, name, (axis,))
+    for name, extent in tables.items():
+        text = name in file and h5py.check_string_dtype(file[name].dtype) is not None
+        check.dataset(file, name, None if text else number, extent)
     check.dataset(file, "constraint", None, (len(constraints),))
     check.dataset(file, "chi2_zero", number, (len(constraints),))
     for field in fields:
@@ -97,7 +103,13 @@ def _structure(file: h5py.File, path: Path) -> Structure:
     if len(block) != len(shape) or not all(1 <= part <= extent for part, extent in zip(block, shape, strict=True)):
         raise ForeignFileError(f"{path}: tiles of shape {block} do not fit the axes {shape}")
     return Structure(
-        axes, coordinates, TileGrid(shape, block), constraints, fields, _list_attribute(file, "missing_tiles", int)
+        axes,
+        coordinates,
+        tables,
+        TileGrid(shape, block),
+        constraints,
+        fields,
+        _list_attribute(file, "missing_tiles", int),
     )
 
 
@@ -111,6 +123,17 @@ def _coordinates(file: h5py.File, axes: tuple[str, ...], path: Path) -> dict[str
     ):
         raise ForeignFileError(f"{path}: the root attribute coordinates is not a table of the axes")
     return {str(name): axis for axis, names in table.items() for name in names}
+
+
+def _tables(file: h5py.File, path: Path) -> dict[str, tuple[int, ...]]:
+    """Tables and their shapes, none in maps that were written before there were any."""
+    tables = json_attribute(file, "tables") if "tables" in file.attrs else {}
+    if not isinstance(tables, dict) or not all(
+        isinstance(shape, list) and all(type(extent) is int and extent > 0 for extent in shape)
+        for shape in tables.values()
+    ):
+        raise ForeignFileError(f"{path}: the root attribute tables is not a table of shapes")
+    return {str(name): tuple(shape) for name, shape in tables.items()}
 
 
 def _check_links(file: h5py.File, names: set[str], path: Path) -> None:

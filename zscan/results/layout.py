@@ -76,6 +76,29 @@ class MapObservable:
 
 
 @dataclass(frozen=True)
+class MapTable:
+    """A small array beside the fields, such as a covariance: float64 or text, in C order. `name` may name groups."""
+
+    name: str
+    units: str
+    long_name: str
+    shape: tuple[int, ...]
+    values: tuple[float, ...] | tuple[str, ...]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the values are text."""
+        return bool(self.values) and isinstance(self.values[0], str)
+
+
+def map_table(name: str, long_name: str, values: Any, units: str = "1") -> MapTable:
+    """A table of an array of numbers or of a list of texts."""
+    array = np.asarray(values)
+    kept = array if array.dtype.kind == "U" else array.astype(np.float64)
+    return MapTable(name, units, long_name, array.shape, tuple(kept.ravel().tolist()))
+
+
+@dataclass(frozen=True)
 class Field:
     """A dataset over the grid; with `rows` it has a leading axis of that length, the constraint axis."""
 
@@ -101,7 +124,7 @@ class MapHeader:
     """A map without its data: enough to write it once all tiles are there.
 
     `block` is the shape of a tile, `dtype` that of stored numbers, `attributes` the root attributes of the file that
-    the scan determines (the writer adds schema, digests and time).
+    the scan determines (the writer adds schema, digests and time). `tables` hold what a fit adds.
     """
 
     axes: tuple[MapAxis, ...]
@@ -110,6 +133,7 @@ class MapHeader:
     dtype: str
     block: tuple[int, ...]
     attributes: Mapping[str, str]
+    tables: tuple[MapTable, ...] = ()
 
     @property
     def grid(self) -> TileGrid:
@@ -139,6 +163,10 @@ class MapHeader:
             dtype=table["dtype"],
             block=tuple(table["block"]),
             attributes=table["attributes"],
+            tables=tuple(
+                MapTable(**item | {"shape": tuple(item["shape"]), "values": tuple(item["values"])})
+                for item in table["tables"]
+            ),
         )
 
 

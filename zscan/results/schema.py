@@ -170,6 +170,12 @@ def _write_frame(path: Path, header: MapHeader) -> dict[str, int]:
         _describe(zero, "1", "chi2 at zero coupling", references)
         zero.dims[0].attach_scale(scales["constraint"])
 
+        for table in header.tables:
+            kind = h5py.string_dtype() if table.is_text else np.dtype("<f8")
+            values = np.array(table.values, dtype=object if table.is_text else kind).reshape(table.shape)
+            dataset = _group_of(file, table.name).create_dataset(table.name.rpartition("/")[2], data=values, dtype=kind)
+            _describe(dataset, table.units, table.long_name, references)
+
         offsets = {}
         axes = [axis.name for axis in header.axes]
         for field in header.fields:
@@ -188,6 +194,7 @@ def _write_frame(path: Path, header: MapHeader) -> dict[str, int]:
             coordinates=json.dumps({axis.name: [item.name for item in axis.coordinates] for axis in header.axes}),
             constraints=json.dumps(header.to_table()["constraints"]),
             stored_observables=json.dumps([item.name for item in header.observables]),
+            tables=json.dumps({table.name: list(table.shape) for table in header.tables}),
             dtype=header.dtype,
             tile_shape=json.dumps(list(header.block)),
         )
@@ -199,6 +206,7 @@ def _finish(path: Path, writer: MapWriter) -> None:
         file.attrs.update(missing_tiles=json.dumps(sorted(writer.missing)), created=_created())
         names = [axis.name for axis in writer.header.axes]
         names += [item.name for axis in writer.header.axes for item in axis.coordinates]
+        names += [table.name for table in writer.header.tables]
         digests = _small_digests(file, names)
         for field in writer.header.fields:
             digests[field.name] = field_digest(writer.digests[tile.index][field.name] for tile in writer.grid)
@@ -206,15 +214,19 @@ def _finish(path: Path, writer: MapWriter) -> None:
 
 
 def _create_field(file: h5py.File, field: Field, shape: tuple[int, ...]) -> h5py.Dataset:
+    return create_plain(_group_of(file, field.name), field.name.rpartition("/")[2], field.shape(shape), field.dtype)
+
+
+def _group_of(file: h5py.File, name: str) -> h5py.Group:
+    """The group that a dataset belongs in, made if need be."""
     parent: h5py.Group = file
-    *groups, name = field.name.split("/")
-    for group in groups:
+    for group in name.split("/")[:-1]:
         if group not in parent:
             plain = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
             plain.set_obj_track_times(False)
             h5py.h5g.create(parent.id, group.encode(), gcpl=plain)
         parent = parent[group]
-    return create_plain(parent, name, field.shape(shape), field.dtype)
+    return parent
 
 
 def _describe(dataset: h5py.Dataset, units: str, long_name: str, reference: str) -> None:
@@ -243,7 +255,7 @@ def _small_digests(file: h5py.File, names: Iterable[str]) -> dict[str, str]:
     digests = {}
     for name in (*names, "chi2_zero", "constraint"):
         text = h5py.check_string_dtype(file[name].dtype)
-        digests[name] = value_digest(list(file[name].asstr()[...]) if text else file[name][...])
+        digests[name] = value_digest(list(file[name].asstr()[...].ravel()) if text else file[name][...])
     attributes: dict[str, dict[str, Any]] = {"/": _attributes(file)}
 
     def visit(name: str, item: Any) -> None:
@@ -268,7 +280,7 @@ def verify(path: str | Path) -> None:
     path = Path(path)
     with open_checked(path) as (file, structure):
         stored = json_attribute(file, "digests")
-        found = _small_digests(file, (*structure.axes, *structure.coordinates))
+        found = _small_digests(file, (*structure.axes, *structure.coordinates, *structure.tables))
         for field in structure.fields:
             dataset = file[field.name]
             rows = [row_digests(field.split(dataset[(..., *tile.slices)])) for tile in structure.grid]

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -30,7 +31,7 @@ from zscan.likelihood import bibtex_keys
 from zscan.parameters import parameter_info
 from zscan.results.check import json_attribute, open_checked
 from zscan.results.files import remove_stale, require_space
-from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, row_digests
+from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, MapTable, row_digests
 from zscan.results.schema import MapWriter, map_writer, write_map
 from zscan.scans.cards import TABLE_LABEL
 from zscan.scans.grid import Tile, tile_grid
@@ -57,6 +58,7 @@ def run_scan(
     shard: tuple[int, int] | None = None,
     progress: bool | None = None,
     command: str | None = None,
+    tables: Sequence[MapTable] = (),
 ) -> Path:
     """Evaluate a scan card on its grid and write the map; returns the path of the map, results/NAME.h5 by default.
 
@@ -64,7 +66,8 @@ def run_scan(
     kept in OUT.h5.tiles/ until the map is complete: after a crash or an interrupt `resume=True` continues, with the
     same numbers; with a complete map of the same spec it returns at once. `force=True` discards what is there.
     `shard=(i, n)`, 1 <= i <= n, computes every n-th tile only and makes no map: `merge_scan` does when all are there;
-    it continues by itself. `progress` shows a bar on stderr (default: if it is a terminal). `command` is recorded.
+    it continues by itself. `progress` shows a bar on stderr (default: if it is a terminal). `command` is recorded,
+    `tables` are stored beside the map.
 
     Numbers are evaluated in float64; those beyond the range of the stored dtype are stored as its largest number.
 
@@ -88,7 +91,8 @@ def run_scan(
     if force and out.exists() and not _is_hdf5(out):
         raise ResultExistsError(f"{out} exists and is no HDF5 file: --force replaces maps only")
     resume = resume or shard is not None
-    store = TileStore(out, spec.hash, spec.canonical(), map_header(spec, command or _command(spec)))
+    header = replace(map_header(spec, command or _command(spec)), tables=tuple(tables))
+    store = TileStore(out, spec.hash, spec.canonical(), header)
     if out.exists() and not force:
         if not resume:
             raise ResultExistsError(f"{out} exists; --force replaces it, -o names another file")

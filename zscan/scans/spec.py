@@ -42,6 +42,7 @@ class _Card(Section):
     axis: dict[str, Any] = Field(default_factory=dict)
     fixed: dict[str, Any] = Field(default_factory=dict)
     output: dict[str, Any] = Field(default_factory=dict)
+    fit: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Fixed(Section):
@@ -60,7 +61,7 @@ class ScanSpec:
 
     `axes` are ordered as in the map: that of models, the axes of the card, m_X, g_X. `stored_observables` are the
     constraints whose observable is stored beside delta chi2. `card` is the text of the card, `overrides` what was
-    changed in it.
+    changed in it. `fit` is the section that `zscan.fit.fit_card` reads; a scan does not depend on it.
     """
 
     name: str
@@ -76,6 +77,7 @@ class ScanSpec:
     label: str = field(repr=False)
     card: str = field(repr=False)
     overrides: tuple[str, ...] = field(repr=False)
+    fit: Mapping[str, Any] = field(repr=False)
 
     @property
     def grid(self) -> TileGrid:
@@ -151,7 +153,7 @@ def load_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] |
         raise CardError(raw.label, [Fault("constraints", str(error))]) from error
     return ScanSpec(
         card["name"], model, card["observables"], names, axes, fixed, output["dtype"], tuple(output["observables"]),
-        output["tile_points"], likelihood, raw.label, raw.text, raw.overrides,
+        output["tile_points"], likelihood, raw.label, raw.text, raw.overrides, card["fit"],
     )  # fmt: skip
 
 

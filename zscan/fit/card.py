@@ -1,0 +1,197 @@
+"""A fit from a card: best fit, intervals, profiles and samples into one file, a table and a figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+from zscan.errors import CardError, Fault, ResultExistsError
+from zscan.fit.best import FitResult, maximum_likelihood
+from zscan.fit.nuts import Samples, sample
+from zscan.fit.problem import Normal, Parameter, Problem
+from zscan.fit.profiles import intervals, profile
+from zscan.precision import in_float64
+from zscan.results.figures.corner import save_corner
+from zscan.results.fits import LEVELS, FitFile, fit_tables, open_fit
+from zscan.scans.axes import Number, Section, validate
+from zscan.scans.runner import run_scan
+from zscan.scans.spec import ScanSpec, load_card
+
+_BEYOND = 1.7  # a plane reaches this far beyond the 95 % intervals: regions of two parameters are wider
+
+
+class _Fit(Section):
+    starts: int = Field(default=128, ge=1, le=100_000)
+    seed: int = Field(default=0, ge=0)
+    points: int = Field(default=41, ge=5, le=1000)
+    start: dict[str, Number] = Field(default_factory=dict)
+    prior: dict[str, Any] = Field(default_factory=dict)
+    sample: dict[str, Any] | None = None
+
+
+class _Normal(Section):
+    mean: Number
+    sigma: Number
+
+
+class _Sample(Section):
+    draws: int = Field(default=1000, ge=10, le=1_000_000)
+    warmup: int = Field(default=1000, ge=10, le=1_000_000)
+    chains: int = Field(default=4, ge=1, le=1000)
+
+
+@dataclass(frozen=True)
+class FittedCard:
+    """What `fit_card` made: the paths of map and figure, the result, the intervals, the samples if there are any."""
+
+    map: Path
+    figure: Path
+    result: FitResult
+    intervals: dict[str, dict[str, tuple[float, float]]]
+    samples: Samples | None
+
+    def __str__(self) -> str:
+        lines = [str(self.result), f"  {'parameter':18}{'68 % interval':>28}{'95 % interval':>28}"]
+        for name in self.result.names:
+            cells = []
+            for level, _ in LEVELS:
+                ends = ["bound" if math.isnan(end) else f"{end:.5g}" for end in self.intervals[level][name]]
+                cells.append(f"{' .. '.join(ends):>28}")
+            lines.append(f"  {name:18}{''.join(cells)}")
+        return "\n".join([*lines, *([str(self.samples)] if self.samples else []), str(self.map), str(self.figure)])
+
+
+def card_problem(card: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None) -> Problem:
+    """The `Problem` of a card: its axes are the free parameters, min and max their bounds; see `fit_card`."""
+    return _problem(load_card(card, overrides))[0]
+
+
+@in_float64
+def fit_card(
+    card: str | Path | Mapping[str, Any],
+    out: str | Path | None = None,
+    *,
+    overrides: Sequence[str] | None = None,
+    force: bool = False,
+    progress: bool | None = None,
+) -> FittedCard:
+    """Fit a card: OUT.h5 with the map of the card and the fit, OUT.png with its profiles and regions.
+
+    A card of a fit is one of a scan: every axis is a free parameter between its min and max on its scale, and so is
+    every profiled one; the map is the scan of the axes. A section [fit] may give `starts` (128), `seed` (0), `points`
+    of each profile and plane (41), tables `start` (values to start from) and `prior` ("flat", "log-flat" or { mean,
+    sigma }) by parameter, and `sample` (draws, warmup, chains) for NUTS. Defaults: results/NAME.h5 and .png.
+
+    Nothing is written, and `NotConvergedError` raised, when the fit has no minimum or the chains do not agree. Raises
+    `CardError` for a faulty card, `ResultExistsError` if the file exists and not `force`, and what `run_scan` raises.
+    `zscan.open_scan` reads the map, `zscan.open_fit` the fit.
+    """
+    spec = load_card(card, overrides)
+    problem, options, sampling = _problem(spec)
+    out = Path("results") / f"{spec.name}.h5" if out is None else Path(out)
+    figure = out.with_suffix(".png")
+    if out.exists() and not force:
+        raise ResultExistsError(f"{out} exists; --force replaces it, -o names another file")
+    result = maximum_likelihood(problem, starts=options["starts"], seed=options["seed"])
+    _ = result.parameters  # raises when there is no minimum
+    found = {level: intervals(problem, result, cl=cl) for level, cl in LEVELS}
+    samples = None if sampling is None else sample(problem, seed=options["seed"], **sampling)
+    content = _content(problem, result, found, samples, options["points"])
+    path = run_scan(
+        spec, out, resume=not force, force=force, progress=progress, tables=fit_tables(content),
+        command=f"zscan fit {spec.label}",
+    )  # fmt: skip
+    save_corner(open_fit(path), figure)
+    return FittedCard(path, figure, result, found, samples)
+
+
+def _problem(spec: ScanSpec) -> tuple[Problem, dict[str, Any], dict[str, Any] | None]:
+    faults: list[Fault] = []
+    options = validate(_Fit, spec.fit, "fit", faults)
+    sampling = None
+    if options.get("sample") is not None:
+        sampling = validate(_Sample, options["sample"], "fit.sample", faults)
+    ranges = {axis.name: axis.definition for axis in spec.axes}
+    for key in ("start", "prior"):
+        for name in options.get(key, {}):
+            if name not in ranges:
+                faults.append(Fault(f"fit.{key}.{name}", "not an axis of the card", allowed=", ".join(ranges)))
+    parameters: dict[str, Parameter | tuple[float, float]] = {}
+    for name, definition in ranges.items():
+        if "models" in definition or "min" not in definition:
+            faults.append(Fault(f"axis.{name}", "a fit needs min and max", allowed="min, max, num and scale"))
+            continue
+        prior = _prior(name, options.get("prior", {}).get(name), faults)
+        start = options.get("start", {}).get(name)
+        scale = definition.get("scale", "linear")
+        parameters[name] = Parameter(definition["min"], definition["max"], scale, prior, start)
+    if faults:
+        raise CardError(spec.label, faults)
+    problem = Problem(spec.model, spec.constraints, spec.observables, parameters=parameters, fixed=spec.fixed)
+    return problem, options, sampling
+
+
+def _prior(name: str, value: Any, faults: list[Fault]) -> Any:
+    if isinstance(value, Mapping):
+        found = validate(_Normal, value, f"fit.prior.{name}", faults)
+        return Normal(**found) if len(found) == 2 else None
+    if value not in (None, "flat", "log-flat"):
+        faults.append(Fault(f"fit.prior.{name}", "unknown", value, "'flat', 'log-flat' or { mean, sigma }"))
+        return None
+    return value
+
+
+def _content(
+    problem: Problem,
+    result: FitResult,
+    found: Mapping[str, Mapping[str, tuple[float, float]]],
+    samples: Samples | None,
+    points: int,
+) -> FitFile:
+    grids = {name: _grid(problem, result, name, found["95"][name], points) for name in problem.names}
+    profiles = {
+        name: (grids[name], profile(problem, {name: grids[name]}, result=result).chi2 - result.chi2)
+        for name in problem.names
+    }
+    planes = {}
+    for a, b in combinations(problem.names, 2):
+        plane = profile(problem, {a: grids[a], b: grids[b]}, result=result)
+        planes[a, b] = (grids[a], grids[b], plane.chi2 - result.chi2)
+    summary = result.to_table()
+    if samples is not None:
+        summary["samples"] = {
+            "r_hat": samples.r_hat, "effective": samples.effective, "divergences": samples.divergences,
+            "priors": samples.priors,
+        }  # fmt: skip
+    summary["priors"] = {name: str(problem.free(name).prior) for name in problem.names}
+    return FitFile(
+        names=problem.names,
+        best=result.parameters,
+        errors=result.errors,
+        covariance=result.covariance,
+        intervals={level: dict(ends) for level, ends in found.items()},
+        profiles=profiles,
+        planes=planes,
+        samples={} if samples is None else {name: draws.ravel() for name, draws in samples.values.items()},
+        scales={name: problem.free(name).scale for name in problem.names},
+        summary=summary,
+        attributes={},
+    )
+
+
+def _grid(problem: Problem, result: FitResult, name: str, interval: tuple[float, float], points: int) -> np.ndarray:
+    """Values around the 95 % interval, as far as the bounds allow, evenly on the scale of the parameter."""
+    centre = float(problem.to_unit(name, jnp.asarray(result.parameters[name])))
+    ends = []
+    for end, bound in zip(interval, (0.0, 1.0), strict=True):
+        place = bound if math.isnan(end) else float(problem.to_unit(name, jnp.asarray(end)))
+        ends.append(min(max(centre + _BEYOND * (place - centre), 0.0), 1.0))
+    return np.asarray(problem.from_unit(name, jnp.linspace(*ends, points)))
