@@ -215,7 +215,8 @@ def _warm(function: Any, start: Array) -> Array:
         slope, value = gradient(z)
         better = value < lowest
         best, lowest = jnp.where(better, z, best), jnp.where(better, value, lowest)
-        updates, state = optimiser.update(jnp.where(jnp.isfinite(slope), slope, 0.0), state)
+        with jax.numpy_dtype_promotion("standard"):  # which optax relies on
+            updates, state = optimiser.update(jnp.where(jnp.isfinite(slope), slope, 0.0), state)
         return (optax.apply_updates(z, updates), state, best, lowest), None
 
     z = jnp.arcsin(jnp.sqrt(start))

@@ -165,14 +165,14 @@ def _crossings(
     hold = np.zeros((count, *shape), bool)
     hold[rows, np.arange(len(names))] = True
     centre = np.array([places[name] for name in names])[:, None]
-    sign = np.array([-1.0, 1.0])
+    sign = np.array([[-1.0, 1.0]])
     best = np.array([places[name] for name in problem.names])
     begin = np.concatenate([best[None, :], _spread(starts, count)])
     function = unit_function(problem)
 
     def excess(units: Array) -> Array:
         start = jnp.broadcast_to(jnp.asarray(begin)[:, :, None, None], (len(begin), count, *shape))
-        found, _ = best_of(function, jnp.where(hold, units, start), hold=jnp.asarray(hold))
+        found, _ = best_of(function, jnp.where(hold[None], units[None, None], start), hold=jnp.asarray(hold))
         return found.value - chi2 - n_sigma**2
 
     def advance(number: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
