@@ -114,9 +114,9 @@ def intervals(
     that is not positive.
 
     >>> from zscan.fit import maximum_likelihood
-    >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1})
+    >>> problem = Problem("B-3Lmu", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1})
     >>> low, high = intervals(problem, maximum_likelihood(problem))["g_X"]
-    >>> round((high / 9.4620e-4) ** 2 * 251)  # 251 + 59
+    >>> round((3 * high / 9.4620e-4) ** 2 * 251)  # 251 + 59
     310
     """
     if cl is not None:
