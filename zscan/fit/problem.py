@@ -80,9 +80,11 @@ class Problem:
         model = self.likelihood.model  # raises for an unknown model or constraint
         if not free:
             faults.append(Fault("parameters", "empty", allowed="at least one free parameter"))
-        for name in (*free, *self.fixed):
-            if name not in model.parameters:
-                faults.append(Fault(f"parameters.{name}", "unknown parameter", allowed=nearest(name, model.parameters)))
+        for key, names in (("parameters", free), ("fixed", self.fixed)):
+            for name in names:
+                if name not in model.parameters:
+                    allowed = nearest(name, model.parameters)
+                    faults.append(Fault(f"{key}.{name}", "unknown parameter", allowed=allowed))
         for name, value in self.fixed.items():
             if name in free:
                 faults.append(Fault(f"fixed.{name}", "both free and fixed"))

@@ -114,9 +114,9 @@ def intervals(
     that is not positive.
 
     >>> from zscan.fit import maximum_likelihood
-    >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1})
+    >>> problem = Problem("B-3Lmu", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1})
     >>> low, high = intervals(problem, maximum_likelihood(problem))["g_X"]
-    >>> round((high / 9.4620e-4) ** 2 * 251)  # 251 + 59
+    >>> round((3 * high / 9.4620e-4) ** 2 * 251)  # 251 + 59
     310
     """
     if cl is not None:
@@ -165,14 +165,14 @@ def _crossings(
     hold = np.zeros((count, *shape), bool)
     hold[rows, np.arange(len(names))] = True
     centre = np.array([places[name] for name in names])[:, None]
-    sign = np.array([-1.0, 1.0])
+    sign = np.array([[-1.0, 1.0]])
     best = np.array([places[name] for name in problem.names])
     begin = np.concatenate([best[None, :], _spread(starts, count)])
     function = unit_function(problem)
 
     def excess(units: Array) -> Array:
         start = jnp.broadcast_to(jnp.asarray(begin)[:, :, None, None], (len(begin), count, *shape))
-        found, _ = best_of(function, jnp.where(hold, units, start), hold=jnp.asarray(hold))
+        found, _ = best_of(function, jnp.where(hold[None], units[None, None], start), hold=jnp.asarray(hold))
         return found.value - chi2 - n_sigma**2
 
     def advance(number: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
