@@ -5,24 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jax import Array
 from jax.scipy.special import gammaincc
 
 from zscan.constraints import measured_values
 from zscan.errors import NotConvergedError
 from zscan.fit.problem import Normal, Problem
-from zscan.minimise import Minimum as Found
-from zscan.minimise import minimise
+from zscan.fit.solver import Found
 from zscan.precision import in_float64
 
-_WARM_STEPS = 60  # of Adam, from anywhere to somewhere near
-_WARM_RATE = 0.1
 _SAME_CHI2 = 1e-3
 _SAME_PLACE = 1e-2  # of the range between the bounds
 _AT_BOUND = 1e-9
@@ -162,11 +157,10 @@ def maximum_likelihood(problem: Problem, *, starts: int = 64, seed: int = 0) -> 
     0.000946
     """
     units = start_points(problem, starts, seed)
-    found = jax.jit(lambda start: _fit(problem, start))(units)
-    return _result(problem, _Arrays(*map(np.asarray, found)))
+    return _result(problem, problem.solver(units, warm=True))
 
 
-def start_points(problem: Problem, starts: int, seed: int) -> Array:
+def start_points(problem: Problem, starts: int, seed: int) -> np.ndarray:
     """Quasi-random starts (parameters, starts) between 0 and 1: a lattice with a random shift (R. Korobov's type)."""
     count = len(problem.names)
     # Powers of the root of x^(d+1) = x + 1 fill d dimensions evenly
@@ -181,64 +175,10 @@ def start_points(problem: Problem, starts: int, seed: int) -> Array:
         given = problem.free(name).start
         if given is not None:
             units[index, 0] = problem.to_unit(name, jnp.asarray(given))
-    return jnp.asarray(units)
+    return units
 
 
-def unit_function(problem: Problem, measured: Mapping[str, Array] | None = None) -> Any:
-    """chi2 as a function of the list of parameters between 0 and 1."""
-
-    def function(units: list[Array]) -> Array:
-        values = {name: problem.from_unit(name, unit) for name, unit in zip(problem.names, units, strict=True)}
-        return jnp.broadcast_to(problem.chi2(values, measured), units[0].shape)
-
-    return function
-
-
-def _fit(problem: Problem, start: Array) -> Found:
-    function = unit_function(problem)
-    warm = _warm(function, start)
-    return minimise(function, [warm[index] for index in range(start.shape[0])])
-
-
-def _warm(function: Any, start: Array) -> Array:
-    """Adam in coordinates without bounds, x = sin^2(z): the best point that each start has seen."""
-    optimiser = optax.adam(_WARM_RATE)
-
-    def total(z: Array) -> tuple[Array, Array]:
-        value = function([jnp.sin(z[index]) ** 2 for index in range(z.shape[0])])
-        return value.sum(), value
-
-    gradient = jax.grad(total, has_aux=True)
-
-    def step(carry: Any, _: None) -> tuple[Any, None]:
-        z, state, best, lowest = carry
-        slope, value = gradient(z)
-        better = value < lowest
-        best, lowest = jnp.where(better, z, best), jnp.where(better, value, lowest)
-        with jax.numpy_dtype_promotion("standard"):  # which optax relies on
-            updates, state = optimiser.update(jnp.where(jnp.isfinite(slope), slope, 0.0), state)
-        return (optax.apply_updates(z, updates), state, best, lowest), None
-
-    z = jnp.arcsin(jnp.sqrt(start))
-    carry = (z, optimiser.init(z), z, jnp.full(start.shape[1:], jnp.inf))
-    (_, _, best, _), _ = jax.lax.scan(step, carry, None, length=_WARM_STEPS)
-    return jnp.sin(best) ** 2
-
-
-class _Arrays(NamedTuple):
-    """`zscan.minimise.Minimum` on the host."""
-
-    x: np.ndarray
-    value: np.ndarray
-    gradient: np.ndarray
-    hessian: np.ndarray
-    edm: np.ndarray
-    converged: np.ndarray
-    unique: np.ndarray
-    steps: np.ndarray
-
-
-def _result(problem: Problem, found: _Arrays) -> FitResult:
+def _result(problem: Problem, found: Found) -> FitResult:
     value = np.where(np.isfinite(found.value), found.value, np.inf)
     usable = found.converged if found.converged.any() else np.isfinite(value)
     best = int(np.argmin(np.where(usable, value, np.inf)))
@@ -298,7 +238,7 @@ def _covariance(problem: Problem, x: np.ndarray, at_bound: np.ndarray, hessian: 
     return covariance, False
 
 
-def _minima(problem: Problem, found: _Arrays, value: np.ndarray) -> tuple[Minimum, ...]:
+def _minima(problem: Problem, found: Found, value: np.ndarray) -> tuple[Minimum, ...]:
     order = [index for index in np.argsort(value) if found.converged[index]]
     groups: list[list[int]] = []
     for index in order:

@@ -194,4 +194,4 @@ def _grid(problem: Problem, result: FitResult, name: str, interval: tuple[float,
     for end, bound in zip(interval, (0.0, 1.0), strict=True):
         place = bound if math.isnan(end) else float(problem.to_unit(name, jnp.asarray(end)))
         ends.append(min(max(centre + _BEYOND * (place - centre), 0.0), 1.0))
-    return np.asarray(problem.from_unit(name, jnp.linspace(*ends, points)))
+    return np.asarray(problem.from_unit(name, jnp.linspace(ends[0], ends[1], points)))

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from zscan.errors import MissingExtraError, UnknownNameError, nearest
-from zscan.fit.best import start_points, unit_function
+from zscan.fit.best import start_points
 from zscan.fit.problem import Problem
 from zscan.precision import in_float64
 
@@ -36,8 +37,8 @@ def minuit(problem: Problem, start: Mapping[str, float] | None = None, *, minos:
     for name in start or {}:
         if name not in names:
             raise UnknownNameError(f"{name!r} is not a free parameter: {nearest(name, names)}")
-    units = np.asarray(start_points(problem, _LOOKS, 0))
-    looks = np.asarray(jax.jit(unit_function(problem))(list(units)))
+    units = start_points(problem, _LOOKS, 0)
+    looks = np.asarray(jax.jit(problem.unit_function())(list(jnp.asarray(units))))
     lowest = units[:, int(np.nanargmin(looks))]
     values = {name: float(problem.from_unit(name, lowest[index])) for index, name in enumerate(names)}
     values |= dict(start or {})

@@ -15,8 +15,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from zscan.errors import CardError, Fault, UnknownNameError, nearest
+from zscan.fit.solver import Function, Solver
 from zscan.likelihood import Likelihood, log_likelihood
-from zscan.minimise import best_of
 from zscan.model import AnyModel
 from zscan.parameters import parameter_info
 from zscan.precision import in_float64
@@ -156,6 +156,20 @@ class Problem:
             info.maximum if item.max is None else item.max,
         )
 
+    def unit_function(self, measured: Mapping[str, Array] | None = None) -> Function:
+        """chi2 as a function of the list of parameters between 0 and 1, arrays of one shape."""
+
+        def function(units: list[Array]) -> Array:
+            values = {name: self.from_unit(name, unit) for name, unit in zip(self.names, units, strict=True)}
+            return jnp.broadcast_to(self.chi2(values, measured), units[0].shape)
+
+        return function
+
+    @cached_property
+    def solver(self) -> Solver:
+        """What minimises this problem, compiled once."""
+        return Solver(self.unit_function())
+
     def _flat(self) -> list[str]:
         """Parameters without bounds whose profile is flat."""
         unbounded = [
@@ -167,20 +181,13 @@ class Problem:
         return [name for name in unbounded if self._profile_range(name) < _FLAT]
 
     def _profile_range(self, name: str) -> float:
+        """Range of the profile of a parameter over its allowed range."""
         with jax.enable_x64(True):
-            grid = jnp.linspace(0.02, 0.98, _SCAN)
-            others = [item for item in self.names if item != name]
-
-            def function(units: list[Array]) -> Array:
-                values = {item: self.from_unit(item, unit) for item, unit in zip(others, units, strict=True)}
-                return jnp.broadcast_to(self.chi2({name: self.from_unit(name, grid), **values}), grid.shape)
-
-            if not others:
-                profile = function([])
-            else:
-                starts = jnp.linspace(0.1, 0.9, 5)[:, None, None] * jnp.ones((1, len(others), _SCAN))
-                profile = jax.jit(lambda: best_of(function, starts)[0].value)()
-            return float(jnp.nanmax(profile) - jnp.nanmin(profile))
+            hold = np.array([item == name for item in self.names])[:, None]
+            starts = np.linspace(0.1, 0.9, 5)[:, None, None] * np.ones((1, len(self.names), _SCAN))
+            starts = np.where(hold, np.linspace(0.02, 0.98, _SCAN), starts)
+            profile = self.solver.lowest(starts, np.broadcast_to(hold, starts.shape[1:])).value
+            return float(np.nanmax(profile) - np.nanmin(profile))
 
 
 def _parameter(name: str, item: Any, faults: list[Fault]) -> Parameter:

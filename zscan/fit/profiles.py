@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
 from jax.typing import ArrayLike
 
 from zscan.errors import ParameterError
-from zscan.fit.best import FitResult, unit_function
+from zscan.fit.best import FitResult
 from zscan.fit.problem import Problem
-from zscan.minimise import best_of
 from zscan.precision import in_float64
 
-_STEPS = 45  # towards a crossing: up to 12 outwards, the others halve the bracket
+_STEPS = 60  # towards a crossing, at most: some outwards, the others halve the bracket
+_PRECISE = 1e-10  # of the range between the bounds
 _NO_ERROR = 0.01  # first step where the error is undefined, of the range between the bounds
 
 
@@ -51,49 +50,38 @@ def profile(
     -18.1
     """
     values = {name: np.atleast_1d(np.asarray(points, np.float64)) for name, points in grid.items()}
-    for name in values:
-        problem.free(name)
-    others = [name for name in problem.names if name not in values]
     shape = tuple(points.size for points in values.values())
-    axes = {
-        name: jnp.asarray(points.reshape([-1 if axis == index else 1 for axis in range(len(shape))]))
-        for index, (name, points) in enumerate(values.items())
+    count = len(problem.names)
+    hold = np.zeros(count, bool)
+    units = np.zeros((count, math.prod(shape)))
+    for name, place in zip(values, np.meshgrid(*values.values(), indexing="ij"), strict=True):
+        problem.free(name)
+        hold[problem.names.index(name)] = True
+        units[problem.names.index(name)] = np.asarray(problem.to_unit(name, jnp.asarray(place.ravel())))
+    begin = _starts(problem, result, starts)
+    if hold.all():
+        begin = begin[:1]
+    found = problem.solver.lowest(*_held(begin, units, hold[:, None] & np.ones(units.shape, bool)))
+    others = {
+        name: np.asarray(problem.from_unit(name, jnp.asarray(found.x[index]))).reshape(shape)
+        for index, name in enumerate(problem.names)
+        if not hold[index]
     }
-    first = None if result is None else result.parameters
-    found = jax.jit(lambda axes: _minimum(problem, axes, others, shape, first, starts))(axes)
-    chi2, places, converged = jax.tree.map(np.asarray, found)
-    return Profile(values, chi2, dict(zip(others, places, strict=True)), converged)
+    return Profile(values, found.value.reshape(shape), others, found.converged.reshape(shape))
 
 
-def _minimum(
-    problem: Problem,
-    fixed: Mapping[str, Array],
-    others: Sequence[str],
-    shape: tuple[int, ...],
-    first: Mapping[str, float] | None,
-    starts: int,
-) -> tuple[Array, list[Array], Array]:
-    """chi2, the other parameters and convergence, on `shape`; `fixed` broadcasts against it."""
+def _starts(problem: Problem, result: FitResult | None, starts: int) -> np.ndarray:
+    """Starts between 0 and 1 (starts, parameters): the best fit first, if there is one."""
+    spread = _spread(starts, len(problem.names))
+    if result is None:
+        return spread
+    best = [float(problem.to_unit(name, jnp.asarray(value))) for name, value in result.parameters.items()]
+    return np.concatenate([np.array([best]), spread])
 
-    def function(units: list[Array]) -> Array:
-        free = {name: problem.from_unit(name, unit) for name, unit in zip(others, units, strict=True)}
-        return jnp.broadcast_to(problem.chi2({**fixed, **free}), shape)
 
-    if not others:
-        return function([]), [], jnp.ones(shape, bool)
-    # Diagonal and anti-diagonal corners and the centre: opposite signs of every pair of parameters occur
-    places = [
-        0.15 + 0.7 * (np.arange(starts) * (2 * index + 1) % starts + 0.5) / starts for index in range(len(others))
-    ]
-    units = jnp.broadcast_to(
-        jnp.asarray(np.array(places).T)[(..., *(None for _ in shape))], (starts, len(others), *shape)
-    )
-    if first is not None:
-        best = jnp.stack([problem.to_unit(name, jnp.asarray(first[name])) for name in others])
-        best = jnp.broadcast_to(best.reshape((1, -1) + (1,) * len(shape)), (1, len(others), *shape))
-        units = jnp.concatenate([best, units])
-    found, _ = best_of(function, units)
-    return found.value, [problem.from_unit(name, found.x[i]) for i, name in enumerate(others)], found.converged
+def _held(begin: np.ndarray, units: np.ndarray, hold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starts (starts, parameters, points) with the held parameters at their `units`, and what is held."""
+    return np.where(hold, units, begin[:, :, None]), hold
 
 
 @in_float64
@@ -129,9 +117,9 @@ def intervals(
     chosen = list(problem.names if names is None else names)
     for name in chosen:
         problem.free(name)
-    places = {name: float(problem.to_unit(name, jnp.asarray(best[name]))) for name in problem.names}
-    first = [_first_step(problem, result, name, places[name]) for name in chosen]
-    ends, exist = _crossings(problem, chosen, places, np.array(first), result.chi2, n_sigma, starts)
+    places = {name: float(problem.to_unit(name, jnp.asarray(best[name]))) for name in chosen}
+    first = np.array([_first_step(problem, result, name, places[name]) for name in chosen])
+    ends, exist = _crossings(problem, result, places, first, n_sigma, starts)
     found = {}
     for name, units, there in zip(chosen, ends, exist, strict=True):
         low, high = np.where(there, np.asarray(problem.from_unit(name, jnp.asarray(units))), np.nan)
@@ -148,45 +136,28 @@ def _first_step(problem: Problem, result: FitResult, name: str, place: float) ->
 
 
 def _crossings(
-    problem: Problem,
-    names: Sequence[str],
-    places: Mapping[str, float],
-    first: np.ndarray,
-    chi2: float,
-    n_sigma: float,
-    starts: int,
+    problem: Problem, result: FitResult, places: Mapping[str, float], first: np.ndarray, n_sigma: float, starts: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where the profile of each name crosses the level on either side (names, 2), and whether it does.
 
     All names and sides go together. The first steps grow until the level is passed, the others halve the bracket.
     """
-    count, shape = len(problem.names), (len(names), 2)
-    rows = [problem.names.index(name) for name in names]
-    hold = np.zeros((count, *shape), bool)
-    hold[rows, np.arange(len(names))] = True
-    centre = np.array([places[name] for name in names])[:, None]
-    sign = np.array([[-1.0, 1.0]])
-    best = np.array([places[name] for name in problem.names])
-    begin = np.concatenate([best[None, :], _spread(starts, count)])
-    function = unit_function(problem)
-
-    def excess(units: Array) -> Array:
-        start = jnp.broadcast_to(jnp.asarray(begin)[:, :, None, None], (len(begin), count, *shape))
-        found, _ = best_of(function, jnp.where(hold[None], units[None, None], start), hold=jnp.asarray(hold))
-        return found.value - chi2 - n_sigma**2
-
-    def advance(number: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        inside, outside, crossed = state
-        step = jnp.asarray(first * n_sigma)[:, None] * 0.25 * 1.5**number
-        wider = jnp.clip(centre + sign * step, 0.0, 1.0)
-        trial = jnp.where(crossed, (inside + outside) / 2, wider)
-        beyond = excess(trial) > 0
-        return jnp.where(beyond, inside, trial), jnp.where(beyond, trial, outside), crossed | beyond
-
-    begun = jnp.broadcast_to(centre, shape)
-    run = jax.jit(lambda: lax.fori_loop(0, _STEPS, advance, (begun, begun, jnp.zeros(shape, bool))))
-    inside, outside, crossed = run()
-    return np.asarray(inside + outside) / 2, np.asarray(crossed)
+    names = list(places)
+    hold = np.array([[other == name for name in names for _ in range(2)] for other in problem.names])
+    begin = _starts(problem, result, starts)
+    centre = np.repeat(list(places.values()), 2)
+    step = np.stack([-first, first], axis=1).ravel() * n_sigma
+    inside, outside, crossed = centre, centre, np.zeros(centre.shape, bool)
+    for number in range(_STEPS):
+        wider = np.clip(centre + step * 0.25 * 1.5**number, 0.0, 1.0)
+        trial = np.where(crossed, (inside + outside) / 2, wider)
+        found = problem.solver.lowest(*_held(begin, np.broadcast_to(trial, hold.shape), hold))
+        beyond = found.value - result.chi2 > n_sigma**2
+        inside, outside = np.where(beyond, inside, trial), np.where(beyond, trial, outside)
+        crossed = crossed | beyond
+        if (np.abs(outside - inside)[crossed] < _PRECISE).all() and (crossed | (trial <= 0) | (trial >= 1)).all():
+            break
+    return ((inside + outside) / 2).reshape(-1, 2), crossed.reshape(-1, 2)
 
 
 def _spread(starts: int, count: int) -> np.ndarray:

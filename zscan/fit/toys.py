@@ -12,7 +12,6 @@ from jax import Array
 
 from zscan.constraints import measured_values
 from zscan.errors import ParameterError
-from zscan.fit.best import unit_function
 from zscan.fit.problem import Normal, Problem
 from zscan.minimise import best_of
 from zscan.precision import in_float64
@@ -65,7 +64,7 @@ def toys(problem: Problem, truth: Mapping[str, float], number: int = 500, *, see
     """
     measured = _draw(problem, truth, number, seed)
     count = len(problem.names)
-    function = unit_function(problem, measured)
+    function = problem.unit_function(measured)
     at_truth = jnp.stack([problem.to_unit(name, jnp.asarray(truth[name])) for name in problem.names])
     spread = np.random.default_rng(seed + 1).uniform(0.02, 0.98, (starts - 1, count))
     first = jnp.concatenate([at_truth[None, :], jnp.asarray(spread)])

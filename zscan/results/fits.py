@@ -22,9 +22,9 @@ LEVELS = (("68", 0.6827), ("95", 0.95))  # name and confidence level of the inte
 class FitFile:
     """A fit as `zscan fit` writes it.
 
-    `best` and `errors` by parameter name, `covariance` in the order of `names`, `intervals["68"][name]` (low, high) with
-    NaN where a bound is reached, `profiles[name]` (values, chi2 above the minimum), `planes[a, b]` (values of a, values
-    of b, chi2 above the minimum with shape (a, b)), `samples` by name (empty without any), `scales` ("linear", "log"),
+    `best` and `errors` by parameter name, `covariance` in the order of `names`, `intervals["68"][name]` (low, high),
+    NaN where a bound is reached, `profiles[name]` (values, chi2 above the minimum), `planes[a, b]` (values of a, of b,
+    chi2 above the minimum with shape (a, b)), `samples` by name (empty without any), `scales` ("linear", "log"),
     `summary` the JSON table of the fit (goodness of fit by constraint, local minima, convergence, priors), `attributes`
     the root attributes of the map in the same file, which `zscan.open_scan` reads.
     """

@@ -81,7 +81,8 @@ def _draw_profile(axes: Axes, fit: FitFile, name: str) -> None:
     axes.set_ylim(0.0, _CEILING)
     if fit.samples:
         draws = fit.samples[name]
-        edges = np.geomspace(*values[[0, -1]], 41) if fit.scales[name] == "log" else np.linspace(*values[[0, -1]], 41)
+        spaced = np.geomspace if fit.scales[name] == "log" else np.linspace
+        edges = spaced(float(values[0]), float(values[-1]), 41)
         heights, _ = np.histogram(draws, edges)
         axes.stairs(heights / max(heights.max(), 1) * 0.6 * _CEILING, edges, color="#b03030", lw=0.8)
 
