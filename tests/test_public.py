@@ -41,6 +41,7 @@ def imports(path):
 def test_public_names_exist():
     assert set(zscan.__all__) == {
         "Couplings", "Likelihood", "Model", "bibtex", "charges", "couplings", "enable_x64", "errors", "evaluate",
+            "fit", "open_fit",
         "kernels", "limits", "list_models", "load_model", "log_likelihood", "merge_scan", "open_scan", "run_scan",
         "verdict", "__version__",
     }  # fmt: skip

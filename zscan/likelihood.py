@@ -32,7 +32,7 @@ from zscan.coupling import couplings, muon_couplings
 from zscan.errors import ParameterError, UnknownNameError, nearest
 from zscan.limits import Limit, ProductionTable, load
 from zscan.measurements import Measurement
-from zscan.model import THEORY_PARAMETERS, AnyModel, Model, load_model
+from zscan.model import ADDED_PARAMETERS, CHARGE_PARAMETERS, THEORY_PARAMETERS, AnyModel, Model, load_model
 from zscan.precision import as_float64, in_float64
 from zscan.references import PAPER
 
@@ -210,6 +210,13 @@ def _charge_point(model: Model, values: dict[str, Array]) -> Point:
     m_X, g_X = values.pop("m_X"), values.pop("g_X")
     g_sb = values.pop("g_sb", None)
     eps = values.pop("eps", jnp.zeros(())) + values.pop("eps_over_g", jnp.zeros(())) * g_X
+    for name in [name for name in values if name in ADDED_PARAMETERS]:
+        multiple, other = values.pop(name), load_model(name.removeprefix("add."))
+        for charge in CHARGE_PARAMETERS:
+            species, generation = charge.split(".")[1:]
+            if isinstance(other, Model) and (added := other.charge(species, generation)):
+                own = values.get(charge, jnp.asarray(float(model.charge(species, generation))))
+                values[charge] = own + multiple * float(added)
     on_shell = couplings(model, m_X, g_X, eps, charges=values)
     return Point(m_X, on_shell, couplings(model, m_X, g_X, eps, q2=0.0, charges=values), g_sb)
 

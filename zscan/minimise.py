@@ -45,7 +45,7 @@ def minimise(
     start: Sequence[Array],
     *,
     hold: Array | None = None,
-    max_steps: int = MAX_STEPS,
+    max_steps: int | None = None,
     edm_goal: float = EDM_GOAL,
 ) -> Minimum:
     """Minimise `function` over parameters that run from 0 to 1, from `start`, at every point of an array of points.
@@ -56,7 +56,7 @@ def minimise(
     away from the start: no step leads there. `hold`, booleans of shape (parameters, ...), keeps parameters where they
     start, at the points where it is True. Bounds may be reached; a parameter at a bound counts as converged when
     the function falls towards the bound. Static shapes, one compiled loop that ends when every point has converged,
-    or after `max_steps`.
+    or after `max_steps` (60).
 
     Source: Levenberg-Marquardt damping with projection on the bounds (Nocedal and Wright, Numerical Optimization,
     2nd ed., secs. 4.3, 16.7); the criterion is that of MIGRAD (F. James, MINUIT).
@@ -84,7 +84,7 @@ def minimise(
     )
 
     def active(state: Any) -> Any:
-        return ~state[6].all() & (state[7] < max_steps)
+        return ~state[6].all() & (state[7] < (MAX_STEPS if max_steps is None else max_steps))
 
     def advance(state: Any) -> Any:
         x, value, gradient, hessian, damping, edm, converged, steps = state

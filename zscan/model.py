@@ -145,7 +145,7 @@ class Model:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Parameters that a likelihood or a scan may vary (right-handed neutrinos enter no observable)."""
-        return (*self.required, "eps", "eps_over_g", "g_sb", *CHARGE_PARAMETERS, *THEORY_PARAMETERS)
+        return (*self.required, "eps", "eps_over_g", "g_sb", *CHARGE_PARAMETERS, *ADDED_PARAMETERS, *THEORY_PARAMETERS)
 
     @property
     def constraints(self) -> None:
@@ -188,6 +188,21 @@ GENERATIONS = {
 CHARGE_PARAMETERS = tuple(
     f"charge.{species}.{name}" for species, names in GENERATIONS.items() if species != "N" for name in names
 )
+
+_BENCHMARKS = (
+    "Lmu-Ltau",
+    "B-3Lmu",
+    "Lmu-Le",
+    "Lmu-Le-shifted",
+    "9B3-8Lmu-Ltau",
+    "Lmutau-chiral",
+    "Lmutau-chiral-partner",
+    "B-2Le-Lmu",
+    "B-L",
+    "dark-photon",
+)
+# Multiples of the charges of a benchmark that are added to those of the model
+ADDED_PARAMETERS = tuple(f"add.{name}" for name in _BENCHMARKS if name not in ("Lmu-Le-shifted", "dark-photon"))
 
 # Theory errors of constraints as parameters of their own, in standard deviations (see `zscan.measurements`)
 THEORY_PARAMETERS = ("theory.delta_a_mu", "theory.r_k")
@@ -244,16 +259,4 @@ def _registry() -> dict[str, dict[str, Any]]:
         if entry.name.endswith(".toml"):
             table = tomllib.loads(entry.read_text(encoding="utf-8"))
             tables[table["name"]] = table
-    order = [
-        "Lmu-Ltau",
-        "B-3Lmu",
-        "Lmu-Le",
-        "Lmu-Le-shifted",
-        "9B3-8Lmu-Ltau",
-        "Lmutau-chiral",
-        "Lmutau-chiral-partner",
-        "B-2Le-Lmu",
-        "B-L",
-        "dark-photon",
-    ]
-    return {name: tables[name] for name in order}
+    return {name: tables[name] for name in _BENCHMARKS}

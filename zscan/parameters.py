@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from zscan.errors import UnknownNameError, nearest
-from zscan.model import CHARGE_PARAMETERS, THEORY_PARAMETERS
+from zscan.model import ADDED_PARAMETERS, CHARGE_PARAMETERS, THEORY_PARAMETERS
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ _PARAMETERS |= {
     name: ParameterInfo("1", f"X charge of {name.removeprefix('charge.')}", -1e6, 1e6) for name in CHARGE_PARAMETERS
 }
 
+_PARAMETERS |= {
+    name: ParameterInfo("1", f"multiple of the charges of {name.removeprefix('add.')} that is added", -1e6, 1e6)
+    for name in ADDED_PARAMETERS
+}
 _PARAMETERS |= {
     name: ParameterInfo("1", f"theory error of {name.removeprefix('theory.')} in standard deviations", -10.0, 10.0)
     for name in THEORY_PARAMETERS

@@ -130,7 +130,7 @@ def test_no_convergence_is_an_error(monkeypatch):
     """One Newton step, which only evaluates the start, is not enough."""
     import zscan.fit.best as best
 
-    monkeypatch.setattr(best, "_WARM_STEPS", 1)
+    monkeypatch.setattr(zscan.fit.solver, "_WARM_STEPS", 1)
     monkeypatch.setattr(best, "minimise", lambda *arguments: zscan.minimise.minimise(*arguments, max_steps=1))
     problem = Problem(
         "Lmu-Ltau", ["trident_ccfr", "borexino"], parameters={"g_X": (1e-4, 1e-2), "charge.L.e": (0, 1)},

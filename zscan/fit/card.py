@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -105,9 +106,10 @@ def fit_card(
     found = {level: intervals(problem, result, cl=cl) for level, cl in LEVELS}
     samples = None if sampling is None else sample(problem, seed=options["seed"], **sampling)
     content = _content(problem, result, found, samples, options["points"])
+    changes = [part for text in spec.overrides for part in ("--set", text)]
     path = run_scan(
         spec, out, resume=not force, force=force, progress=progress, tables=fit_tables(content),
-        command=f"zscan fit {spec.label}",
+        command=shlex.join(["zscan", "fit", spec.label, *changes]),
     )  # fmt: skip
     save_corner(open_fit(path), figure)
     return FittedCard(path, figure, result, found, samples)

@@ -10,8 +10,10 @@ from pathlib import Path
 import matplotlib
 import matplotlib.lines
 import matplotlib.patches
+import matplotlib.ticker
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from zscan.results.figures import style
@@ -30,14 +32,15 @@ def draw_corner(fit: FitFile) -> Figure:
     size = 2.6 if count > 2 else 3.2
     caption = _caption(fit, int(style.CAPTION_COLUMNS * max(size * count, 5.0)))
     bottom = 0.12 + style.CAPTION_LINE * (caption.count("\n") + 1)
-    wide, tall = max(size * count, 5.0) + 0.4, size * count + bottom + 0.3
+    wide, tall = max(size * count, 5.0) + 1.1, size * count + bottom + 0.4
     with matplotlib.rc_context(style.RC):
         figure = Figure(figsize=(wide, tall))
         for row in range(count):
             for column in range(row + 1):
-                left, low = 0.75 + column * size, bottom + 0.45 + (count - 1 - row) * size
+                left, low = 0.85 + column * size, bottom + 0.45 + (count - 1 - row) * size
                 box = (left / wide, low / tall, (size - 0.25) / wide, (size - 0.3) / tall)
                 axes = figure.add_axes(box)
+                axes.tick_params(labelsize=8)
                 if row == column:
                     _draw_profile(axes, fit, fit.names[row])
                 else:
@@ -96,7 +99,7 @@ def _draw_plane(axes: Axes, fit: FitFile, x: str, y: str) -> None:
         axes.contour(a, b, shown, levels=reached, colors="black", linewidths=0.7)
     if fit.samples:
         step = max(len(fit.samples[x]) // _DRAWS_SHOWN, 1)
-        axes.plot(fit.samples[x][::step], fit.samples[y][::step], ",", color="#b03030", alpha=0.5)
+        axes.plot(fit.samples[x][::step], fit.samples[y][::step], ".", ms=1.2, mew=0, color="#b03030")
     axes.plot(fit.best[x], fit.best[y], "+", color="black", ms=8)
 
 
@@ -104,6 +107,7 @@ def _label(axes: Axes, fit: FitFile, row: int, column: int) -> None:
     name = fit.names[column]
     axes.set_xscale(fit.scales[name])
     axes.set_xlim(*fit.profiles[name][0][[0, -1]])
+    _tick(axes.xaxis, fit, name)
     if row == len(fit.names) - 1:
         axes.set_xlabel(_text(name), fontsize=10)
     else:
@@ -115,10 +119,23 @@ def _label(axes: Axes, fit: FitFile, row: int, column: int) -> None:
         return
     axes.set_yscale(fit.scales[fit.names[row]])
     axes.set_ylim(*fit.profiles[fit.names[row]][0][[0, -1]])
+    _tick(axes.yaxis, fit, fit.names[row])
     if column == 0:
         axes.set_ylabel(_text(fit.names[row]), fontsize=10)
     else:
         axes.tick_params(labelleft=False)
+
+
+def _tick(axis: Axis, fit: FitFile, name: str) -> None:
+    """Few labels: on a log scale decades, with one in between where there are less than two of them."""
+    values = fit.profiles[name][0]
+    if fit.scales[name] == "linear":
+        axis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
+        return
+    decades = math.log10(float(values[-1] / values[0]))
+    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0,) if decades > 2 else (1.0, 3.0)))
+    axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-")))
+    axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
 def _text(name: str) -> str:
