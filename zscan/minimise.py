@@ -11,9 +11,11 @@ from jax import Array, lax
 
 MAX_STEPS = 60
 EDM_GOAL = 1e-7  # of chi2: 3e-4 standard deviations
+_RELATIVE_GOAL = 1e-12  # of a large value, whose rounding would hide EDM_GOAL
 
 _DAMPING_START = 1e-3
-_DAMPING_RANGE = (1e-12, 1e12)
+_DAMPING_RANGE = (1e-7, 1e8)
+_STRETCH_RATIO = (0.3, 0.85)  # of the lengths of two steps: k between 2.4 and 7.7
 _CURVATURE_FLOOR = 1e-10  # relative to the largest second derivative
 _SINGULAR = 1e-6  # of a matrix with unit diagonal: an eigenvalue this far below zero counts as zero
 
@@ -54,15 +56,15 @@ def minimise(
     parameters keeps its own, smaller shape inside: derivatives are those of the sum over all points. Values may be NaN
     away from the start: no step leads there. `hold`, booleans of shape (parameters, ...), keeps parameters where they
     start, at the points where it is True. Bounds may be reached; a parameter at a bound counts as converged when
-    the function falls towards the bound. Static shapes, one compiled loop that ends when every point has converged,
-    or after `max_steps`.
+    the function falls towards the bound. Static shapes, one compiled loop that ends when every point has converged or
+    no step, however short, leads any lower, or after `max_steps`.
 
     Source: Levenberg-Marquardt damping with projection on the bounds (Nocedal and Wright, Numerical Optimization,
     2nd ed., secs. 4.3, 16.7); the criterion is that of MIGRAD (F. James, MINUIT).
 
     >>> with jax.enable_x64(True):
     ...     found = minimise(lambda x: (x[0] - jnp.array([0.25, 2.0])) ** 2, [jnp.array([0.5, 0.5])])
-    >>> found.x.round(6).tolist(), found.converged.tolist()
+    >>> found.x.round(3).tolist(), found.converged.tolist()
     ([[0.25, 1.0]], [True, True])
     """
     count = len(start)
@@ -79,29 +81,44 @@ def minimise(
         jnp.full(shape, _DAMPING_START),
         jnp.full(shape, jnp.inf),
         jnp.zeros(shape, bool),
+        jnp.zeros(x.shape),
         0,
     )
 
+    def stuck(damping: Array) -> Array:
+        return damping >= _DAMPING_RANGE[1]
+
     def active(state: Any) -> Any:
-        return ~state[6].all() & (state[7] < max_steps)
+        return ~(state[6] | stuck(state[4])).all() & (state[-1] < max_steps)
 
     def advance(state: Any) -> Any:
-        x, value, gradient, hessian, damping, edm, converged, steps = state
+        x, value, gradient, hessian, damping, edm, converged, last, steps = state
         step, *_ = _newton_step(x, gradient, hessian, damping, hold)
-        trial = jnp.clip(x + step, 0.0, 1.0)
+        # Far from a minimum chi2 grows as a power k > 2 of the distance, of which each step leaves (k - 2)/(k - 1): two
+        # steps in a row tell k, and the second one is stretched to where they lead.
+        ratio = (step * last).sum(0) / jnp.maximum((last * last).sum(0), 1e-300)
+        stretched = (ratio > _STRETCH_RATIO[0]) & (ratio < _STRETCH_RATIO[1])
+        trial = jnp.clip(x + step / (1 - jnp.where(stretched, ratio, 0.0))[None], 0.0, 1.0)
         new = derivatives(trial)
         better = (new[0] <= value) & jnp.isfinite(new[1]).all(0) & jnp.isfinite(new[2]).all((0, 1))
-        accept = better & ~converged
-        x = jnp.where(accept, trial, x)
+        # A point that is done rests, so that its result does not depend on how long the others take
+        accept = better & ~converged & ~stuck(damping)
+        x = jnp.where(accept[None], trial, x)
         value, gradient, hessian = (
-            jnp.where(accept, after, before) for after, before in zip(new, (value, gradient, hessian), strict=True)
+            jnp.where(_leading(accept, after.ndim), after, before)
+            for after, before in zip(new, (value, gradient, hessian), strict=True)
         )
-        damping = jnp.clip(jnp.where(accept, damping / 8, damping * 4), *_DAMPING_RANGE)
+        # A rejected step is shortened at once, however many good ones there were before; a stretched one is forgotten.
+        damped = jnp.where(accept, damping / 8, jnp.where(stretched, damping, jnp.maximum(damping * 4, 1.0)))
+        damping = jnp.clip(damped, *_DAMPING_RANGE)
+        last = jnp.where((accept & ~stretched)[None], step, 0.0)
         _, edm, good, _ = _newton_step(x, gradient, hessian, jnp.zeros_like(value), hold)
         good = good & jnp.isfinite(value)
-        return x, value, gradient, hessian, damping, edm, converged | (good & (edm < edm_goal)), steps + 1
+        good = good & (edm < jnp.maximum(edm_goal, _RELATIVE_GOAL * jnp.abs(value)))
+        good = good & ~stuck(state[4])
+        return x, value, gradient, hessian, damping, edm, converged | good, last, steps + 1
 
-    x, value, gradient, hessian, _, edm, converged, steps = lax.while_loop(active, advance, state)
+    x, value, gradient, hessian, _, edm, converged, _, steps = lax.while_loop(active, advance, state)
     *_, unique = _newton_step(x, gradient, hessian, jnp.zeros_like(value), hold)
     return Minimum(x, value, gradient, hessian, edm, converged, unique, jnp.asarray(steps))
 
@@ -118,12 +135,11 @@ def best_of(function: Function, starts: Array, *, hold: Array | None = None) -> 
     found = lax.map(one, starts)
     rank = jnp.where(found.converged, found.value, jnp.inf)
     fallback = jnp.where(jnp.isnan(found.value), jnp.inf, found.value)
-    rank = jnp.where(found.converged.any(0), rank, fallback)
+    rank = jnp.where(found.converged.any(0)[None], rank, fallback)
     index = jnp.argmin(rank, axis=0)
 
     def chosen(values: Array) -> Array:
-        position = index.reshape((1,) * (values.ndim - index.ndim) + index.shape)
-        return jnp.take_along_axis(values, position, axis=0)[0]
+        return jnp.take_along_axis(values, _leading(index, values.ndim), axis=0)[0]
 
     best = Minimum(
         **{name: chosen(value) for name, value in found._asdict().items() if name != "steps"}, steps=found.steps.max()
@@ -159,6 +175,11 @@ def _identity(count: int, rank: int) -> Array:
     return jnp.eye(count).reshape((count, count) + (1,) * rank)
 
 
+def _leading(values: Array, rank: int) -> Array:
+    """`values` with axes of length one in front, up to `rank` axes."""
+    return values.reshape((1,) * (rank - values.ndim) + values.shape)
+
+
 def _newton_step(
     x: Array, gradient: Array, hessian: Array, damping: Array, hold: Array
 ) -> tuple[Array, Array, Array, Array]:
@@ -178,15 +199,16 @@ def _newton_step(
     diagonal = jnp.stack([h[number, number] for number in range(count)])
     scale = jnp.maximum(jnp.abs(h).max((0, 1)), 1e-30)
     # Normalised to unit diagonal, so that neither the damping nor the floor depends on the scales of the parameters
-    size = jnp.sqrt(jnp.maximum(jnp.abs(diagonal), _CURVATURE_FLOOR * scale))
+    size = jnp.sqrt(jnp.maximum(jnp.abs(diagonal), _CURVATURE_FLOOR * scale[None]))
     normed = h / (size[:, None] * size[None, :])
     normed = jnp.where(both, normed, identity)
     radius = jnp.abs(normed).sum(1) - jnp.abs(jnp.stack([normed[number, number] for number in range(count)]))
     lowest = (jnp.stack([normed[number, number] for number in range(count)]) - radius).min(0)
     _, positive = _cholesky(normed)
     _, not_negative = _cholesky(normed + _SINGULAR * identity)
-    shift = jnp.where(positive, 0.0, jnp.maximum(-lowest, 0.0) + 1e-3)
-    shifted = normed + (shift + damping) * identity
+    # Twice what makes the matrix positive: a step against negative curvature is as long as one along it would be
+    shift = jnp.where(positive, 0.0, 2 * jnp.maximum(-lowest, 0.0) + 1e-3)
+    shifted = normed + (shift + damping)[None, None] * identity
     factor, _ = _cholesky(shifted)
     step = -_solve(factor, g / size) / size
     step = jnp.where(free, step, 0.0)
