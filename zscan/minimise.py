@@ -11,9 +11,11 @@ from jax import Array, lax
 
 MAX_STEPS = 60
 EDM_GOAL = 1e-7  # of chi2: 3e-4 standard deviations
+_RELATIVE_GOAL = 1e-15  # of a large value, whose rounding would hide EDM_GOAL
 
 _DAMPING_START = 1e-3
-_DAMPING_RANGE = (1e-12, 1e12)
+_DAMPING_RANGE = (1e-7, 1e8)
+_STRETCH_RATIO = (0.3, 0.85)  # of the lengths of two steps: k between 2.4 and 7.7
 _CURVATURE_FLOOR = 1e-10  # relative to the largest second derivative
 _STEP = 1e-6  # of the difference of gradients that is the Hessian: its relative error is about 1e-6
 _SINGULAR = 1e-6  # of a matrix with unit diagonal: an eigenvalue this far below zero counts as zero
@@ -55,8 +57,8 @@ def minimise(
     parameters keeps its own, smaller shape inside: derivatives are those of the sum over all points. Values may be NaN
     away from the start: no step leads there. `hold`, booleans of shape (parameters, ...), keeps parameters where they
     start, at the points where it is True. Bounds may be reached; a parameter at a bound counts as converged when
-    the function falls towards the bound. Static shapes, one compiled loop that ends when every point has converged,
-    or after `max_steps` (60).
+    the function falls towards the bound. Static shapes, one compiled loop that ends when every point has converged or
+    no step, however short, leads any lower, or after `max_steps` (60).
 
     Source: Levenberg-Marquardt damping with projection on the bounds (Nocedal and Wright, Numerical Optimization,
     2nd ed., secs. 4.3, 16.7); the criterion is that of MIGRAD (F. James, MINUIT).
@@ -80,30 +82,45 @@ def minimise(
         jnp.full(shape, _DAMPING_START),
         jnp.full(shape, jnp.inf),
         jnp.zeros(shape, bool),
+        jnp.zeros(x.shape),
         0,
     )
 
+    def stuck(damping: Array) -> Array:
+        return damping >= _DAMPING_RANGE[1]
+
     def active(state: Any) -> Any:
-        return ~state[6].all() & (state[7] < (MAX_STEPS if max_steps is None else max_steps))
+        limit = MAX_STEPS if max_steps is None else max_steps
+        return ~(state[6] | stuck(state[4])).all() & (state[-1] < limit)
 
     def advance(state: Any) -> Any:
-        x, value, gradient, hessian, damping, edm, converged, steps = state
+        x, value, gradient, hessian, damping, edm, converged, last, steps = state
         step, *_ = _newton_step(x, gradient, hessian, damping, hold)
-        trial = jnp.clip(x + step, 0.0, 1.0)
+        # Far from a minimum chi2 grows as a power k > 2 of the distance, of which each step leaves (k - 2)/(k - 1): two
+        # steps in a row tell k, and the second one is stretched to where they lead.
+        ratio = (step * last).sum(0) / jnp.maximum((last * last).sum(0), 1e-300)
+        stretched = (ratio > _STRETCH_RATIO[0]) & (ratio < _STRETCH_RATIO[1])
+        trial = jnp.clip(x + step / (1 - jnp.where(stretched, ratio, 0.0))[None], 0.0, 1.0)
         new = derivatives(trial)
         better = (new[0] <= value) & jnp.isfinite(new[1]).all(0) & jnp.isfinite(new[2]).all((0, 1))
-        accept = better & ~converged
+        # A point that is done rests, so that its result does not depend on how long the others take
+        accept = better & ~converged & ~stuck(damping)
         x = jnp.where(accept[None], trial, x)
         value, gradient, hessian = (
             jnp.where(_leading(accept, after.ndim), after, before)
             for after, before in zip(new, (value, gradient, hessian), strict=True)
         )
-        damping = jnp.clip(jnp.where(accept, damping / 8, damping * 4), *_DAMPING_RANGE)
+        # A rejected step is shortened at once, however many good ones there were before; a stretched one is forgotten.
+        damped = jnp.where(accept, damping / 8, jnp.where(stretched, damping, jnp.maximum(damping * 4, 1.0)))
+        damping = jnp.clip(damped, *_DAMPING_RANGE)
+        last = jnp.where((accept & ~stretched)[None], step, 0.0)
         _, edm, good, _ = _newton_step(x, gradient, hessian, jnp.zeros_like(value), hold)
         good = good & jnp.isfinite(value)
-        return x, value, gradient, hessian, damping, edm, converged | (good & (edm < edm_goal)), steps + 1
+        good = good & (edm < jnp.maximum(edm_goal, _RELATIVE_GOAL * jnp.abs(value)))
+        good = good & ~stuck(state[4])
+        return x, value, gradient, hessian, damping, edm, converged | good, last, steps + 1
 
-    x, value, gradient, hessian, _, edm, converged, steps = lax.while_loop(active, advance, state)
+    x, value, gradient, hessian, _, edm, converged, _, steps = lax.while_loop(active, advance, state)
     *_, unique = _newton_step(x, gradient, hessian, jnp.zeros_like(value), hold)
     return Minimum(x, value, gradient, hessian, edm, converged, unique, jnp.asarray(steps))
 
@@ -135,24 +152,26 @@ def best_of(function: Function, starts: Array, *, hold: Array | None = None) -> 
 def _derivatives(function: Function, count: int) -> Callable[[Array], tuple[Array, Array, Array]]:
     """Value, gradient (count, ...) and Hessian (count, count, ...) at every point.
 
-    The Hessian is a central difference of exact gradients, inside the bounds: second derivatives by a second
-    differentiation compile several times longer and are undefined on the kinks of interpolated tables.
+    Slopes are exact, by forward differentiation, which keeps nothing for a way back. The Hessian is a central
+    difference of them, inside the bounds: a second differentiation compiles several times longer and is undefined on
+    the kinks of interpolated tables.
     """
 
-    def total(x: Array) -> tuple[Array, Array]:
-        value = function([x[number] for number in range(count)])
-        return value.sum(), value
-
-    # Only what depends on the parameters has the axis of the displaced points
-    gradient = jax.vmap(jax.grad(total, has_aux=True))
-
     def derivatives(x: Array) -> tuple[Array, Array, Array]:
-        step = _STEP * jnp.broadcast_to(_identity(count, x.ndim - 1), (count, *x.shape))
-        above, below = jnp.clip(x[None] + step, 0.0, 1.0), jnp.clip(x[None] - step, 0.0, 1.0)
-        first, value = gradient(jnp.concatenate([x[None], above, below]))
-        distance = (above - below).sum(1, keepdims=True)
-        hessian = (first[1 : count + 1] - first[count + 1 :]) / distance
-        return value[0], first[0], (hessian + jnp.swapaxes(hessian, 0, 1)) / 2
+        directions = jnp.broadcast_to(_identity(count, x.ndim - 1), (count, *x.shape))
+
+        def value(x: Array) -> Array:
+            return function([x[number] for number in range(count)])
+
+        def gradient(x: Array) -> tuple[Array, Array]:
+            """Value and slopes: a point's value depends on its own parameters alone, so one direction serves all."""
+            return jax.vmap(lambda direction: jax.jvp(value, (x,), (direction,)), out_axes=(None, 0))(directions)
+
+        above, below = jnp.clip(x[None] + _STEP * directions, 0, 1), jnp.clip(x[None] - _STEP * directions, 0, 1)
+        # Only what depends on the parameters has the axes of the displaced points and of the directions
+        values, slopes = jax.vmap(gradient)(jnp.concatenate([x[None], above, below]))
+        hessian = (slopes[1 : count + 1] - slopes[count + 1 :]) / (above - below).sum(1, keepdims=True)
+        return values[0], slopes[0], (hessian + jnp.swapaxes(hessian, 0, 1)) / 2
 
     return derivatives
 
@@ -193,7 +212,8 @@ def _newton_step(
     lowest = (jnp.stack([normed[number, number] for number in range(count)]) - radius).min(0)
     _, positive = _cholesky(normed)
     _, not_negative = _cholesky(normed + _SINGULAR * identity)
-    shift = jnp.where(positive, 0.0, jnp.maximum(-lowest, 0.0) + 1e-3)
+    # Twice what makes the matrix positive: a step against negative curvature is as long as one along it would be
+    shift = jnp.where(positive, 0.0, 2 * jnp.maximum(-lowest, 0.0) + 1e-3)
     shifted = normed + (shift + damping)[None, None] * identity
     factor, _ = _cholesky(shifted)
     step = -_solve(factor, g / size) / size

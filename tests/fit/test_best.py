@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy.stats import chi2 as chi2_law
 
-import zscan.minimise
 from zscan.errors import NotConvergedError
 from zscan.fit import Normal, Parameter, Problem, maximum_likelihood, minuit
 from zscan.fit.best import start_points
@@ -128,10 +127,8 @@ def test_text_and_table(fits):
 
 def test_no_convergence_is_an_error(monkeypatch):
     """One Newton step, which only evaluates the start, is not enough."""
-    import zscan.fit.best as best
-
-    monkeypatch.setattr(zscan.fit.solver, "_WARM_STEPS", 1)
-    monkeypatch.setattr(best, "minimise", lambda *arguments: zscan.minimise.minimise(*arguments, max_steps=1))
+    monkeypatch.setattr("zscan.fit.solver._WARM_STEPS", 1)
+    monkeypatch.setattr("zscan.minimise.MAX_STEPS", 1)
     problem = Problem(
         "Lmu-Ltau", ["trident_ccfr", "borexino"], parameters={"g_X": (1e-4, 1e-2), "charge.L.e": (0, 1)},
         fixed={"m_X": 0.1},

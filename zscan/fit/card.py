@@ -122,6 +122,7 @@ def _problem(spec: ScanSpec) -> tuple[Problem, dict[str, Any], dict[str, Any] | 
     if options.get("sample") is not None:
         sampling = validate(_Sample, options["sample"], "fit.sample", faults)
     ranges = {axis.name: axis.definition for axis in spec.axes}
+    ranges |= {item.name: item.definition for item in spec.profiled}
     for key in ("start", "prior"):
         for name in options.get(key, {}):
             if name not in ranges:

@@ -266,6 +266,16 @@ def _small_digests(file: h5py.File, names: Iterable[str]) -> dict[str, str]:
     return digests
 
 
+def _profiled(spec: Any) -> dict[str, list[float]]:
+    """Bounds of the parameters over which chi2 was minimised."""
+    axes = spec.get("axis", {}) if isinstance(spec, dict) else {}
+    return {
+        name: [float.fromhex(table["min"]), float.fromhex(table["max"])]
+        for name, table in axes.items()
+        if isinstance(table, dict) and table.get("profile")
+    }
+
+
 def _attributes(item: h5py.HLObject) -> dict[str, Any]:
     names = [name for name in item.attrs if name not in _INTERNAL and name != "digests"]
     values = ((name, item.attrs[name]) for name in names)
@@ -308,6 +318,7 @@ def info(path: str | Path) -> dict[str, Any]:
             "schema": f"{SCHEMA} {SCHEMA_VERSION}",
             "axes": axes,
             "constraints": [item["name"] for item in structure.constraints],
+            "profiled": _profiled(json_attribute(file, "spec")),
             "stored_observables": json_attribute(file, "stored_observables"),
             "points": structure.grid.points,
             "bytes": path.stat().st_size,

@@ -32,6 +32,7 @@ class _Axis(Section):
     num: int | None = None
     scale: Literal["log", "linear"] | None = None
     values: list[Number] | None = None
+    profile: Literal[False] | None = None  # with true it is no axis, see `zscan.scans.profiled`
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,7 @@ def read_axes(
         before = len(faults)
         check_name(name, path, allowed, faults)
         definition = {key: value for key, value in validate(_Axis, table, path, faults).items() if value is not None}
+        definition.pop("profile", None)
         given = set(table) if isinstance(table, Mapping) else set()
         if "values" in given:
             for key in ("min", "max", "num", "scale"):
@@ -97,13 +99,7 @@ def _spaced(definition: dict[str, Any], name: str, path: str, faults: list[Fault
     before = len(faults)
     if num is not None and not 2 <= num <= _MAX_NUM:
         faults.append(Fault(f"{path}.num", "out of range", num, f"2 to {_MAX_NUM}"))
-    for key, value in (("min", low), ("max", high)):
-        if value is not None and scale == "log" and value <= 0:
-            faults.append(Fault(f"{path}.{key}", "not positive on a log axis", value, "a positive number"))
-        elif value is not None:
-            check_range(name, value, f"{path}.{key}", faults)
-    if low is not None and high is not None and low >= high:
-        faults.append(Fault(f"{path}.max", "not above min", high, f"more than {low}"))
+    check_bounds(name, low, high, scale, path, faults)
     if low is None or high is None or num is None or scale is None or len(faults) > before:
         return None
     low, high = definition["min"], definition["max"] = float(low), float(high)
@@ -112,6 +108,19 @@ def _spaced(definition: dict[str, Any], name: str, path: str, faults: list[Fault
     if np.any(np.diff(values) <= 0):
         faults.append(Fault(f"{path}.num", "neighbouring values coincide in float64", num))
     return frozen(values)
+
+
+def check_bounds(
+    name: str, low: float | None, high: float | None, scale: str | None, path: str, faults: list[Fault]
+) -> None:
+    """Append faults unless `low` and `high`, where they are given, can be the ends of an axis of this scale."""
+    for key, value in (("min", low), ("max", high)):
+        if value is not None and scale == "log" and value <= 0:
+            faults.append(Fault(f"{path}.{key}", "not positive on a log axis", value, "a positive number"))
+        elif value is not None:
+            check_range(name, value, f"{path}.{key}", faults)
+    if low is not None and high is not None and low >= high:
+        faults.append(Fault(f"{path}.max", "not above min", high, f"more than {low}"))
 
 
 def validate(section: type[Section], table: Any, path: str, faults: list[Fault]) -> dict[str, Any]:
@@ -150,6 +159,7 @@ def _fault(section: type[Section], path: str, item: Any) -> Fault:
         "dict_type": "a table",
         "list_type": "a list",
         "int_type": "an integer",
+        "bool_type": "true or false",
         "float_type": "a number",
         "finite_number": "a finite number",
     }

@@ -177,7 +177,7 @@ def _apply(table: dict[str, Any], override: str, faults: list[Fault]) -> None:
             faults.append(Fault(key.strip(), f"{part} is not a table", override))
             return
     if parts[0] == "axis" and parts[-1] == "values":  # takes the place of a spaced axis
-        for name in ("min", "max", "num", "scale"):
+        for name in ("min", "max", "num", "scale", "profile", "starts"):
             node.pop(name, None)
     node[parts[-1]] = _parse_value(text.strip())
 

@@ -35,6 +35,7 @@ from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservabl
 from zscan.results.schema import MapWriter, map_writer, write_map
 from zscan.scans.cards import TABLE_LABEL
 from zscan.scans.grid import Tile, tile_grid
+from zscan.scans.profiled import profiled_observables
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import TILE_OVERHEAD, TileStore, require_same_spec
 from zscan.scans.tiles import TileEvaluator
@@ -168,6 +169,7 @@ def plan(card: Card, overrides: Sequence[str] | None = None) -> dict[str, Any]:
         "model": spec.model.name,
         "constraints": list(spec.constraints),
         "axes": {axis.name: axis.values.size for axis in spec.axes},
+        "profiled": {item.name: [item.min, item.max] for item in spec.profiled},
         "points": header.grid.points,
         "tiles": header.grid.count,
         "tile_shape": list(header.block),
@@ -219,6 +221,7 @@ def map_header(spec: ScanSpec, command: str) -> MapHeader:
     stored = tuple(
         MapObservable(name, *describe_observable(name, spec.observables)) for name in spec.stored_observables
     )
+    stored += profiled_observables(spec.profiled)
     return MapHeader(tuple(axes), constraints, stored, spec.dtype, spec.grid.block, attributes)
 
 

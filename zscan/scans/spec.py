@@ -26,6 +26,7 @@ from zscan.scans.axes import MAX_TILE_POINTS, Axis, Number, Section, check_name,
 from zscan.scans.cards import RawCard, read_card
 from zscan.scans.grid import TileGrid, tile_grid
 from zscan.scans.models import read_models
+from zscan.scans.profiled import Profiled, asks_for_profile, read_profiled
 
 FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -60,8 +61,9 @@ class ScanSpec:
     """A validated scan: everything that determines its numbers, and where it came from.
 
     `axes` are ordered as in the map: that of models, the axes of the card, m_X, g_X. `stored_observables` are the
-    constraints whose observable is stored beside delta chi2. `card` is the text of the card, `overrides` what was
-    changed in it. `fit` is the section that `zscan.fit.fit_card` reads; a scan does not depend on it.
+    constraints whose observable is stored beside delta chi2. `profiled` are no axes: chi2 is minimised over them.
+    `card` is the text of the card, `overrides` what was changed in it. `fit` is the section that `zscan.fit.fit_card`
+    reads; a scan does not depend on it.
     """
 
     name: str
@@ -77,7 +79,8 @@ class ScanSpec:
     label: str = field(repr=False)
     card: str = field(repr=False)
     overrides: tuple[str, ...] = field(repr=False)
-    fit: Mapping[str, Any] = field(repr=False)
+    profiled: tuple[Profiled, ...] = ()
+    fit: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def grid(self) -> TileGrid:
@@ -94,7 +97,8 @@ class ScanSpec:
             "constraints": list(self.constraints),
             "likelihood": self.likelihood.fingerprint(),
             "axis_order": [axis.name for axis in self.axes],
-            "axis": {axis.name: dict(axis.definition) for axis in self.axes},
+            "axis": {axis.name: dict(axis.definition) for axis in self.axes}
+            | {item.name: item.definition for item in self.profiled},
             "fixed": dict(self.fixed),
             "output": {
                 "dtype": self.dtype,
@@ -134,15 +138,20 @@ def load_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] |
     allowed = parameter_names() if model is None else model.parameters
     if model_axes:
         allowed = tuple(name for name in allowed if name not in CHARGE_PARAMETERS)
-    axes = model_axes + read_axes(card.get("axis", {}), required, allowed, faults)
+    tables = card.get("axis", {})
+    profiled_tables = {name: table for name, table in tables.items() if asks_for_profile(table)}
+    grid_tables = {name: table for name, table in tables.items() if name not in profiled_tables}
+    axes = model_axes + read_axes(grid_tables, required, allowed, faults)
+    profiled = read_profiled(profiled_tables, allowed, faults)
     fixed = _fixed(card.get("fixed", {}), allowed, faults)
     for name in sorted({*card.get("axis", {})} & {*card.get("fixed", {})}):
         faults.append(Fault(f"fixed.{name}", "both an axis and fixed"))
     for name in required:
         if "axis" in card and "fixed" in card and name not in card["axis"] and name not in card["fixed"]:
             faults.append(Fault(f"axis.{name}", "missing", allowed=f"an axis {name}, or {name} in [fixed]"))
-    if card.get("axis") == {} and not model_axes and all(name in card.get("fixed", {}) for name in required):
-        faults.append(Fault("axis", "missing", allowed="at least one axis"))
+    no_axis = "axis" in card and not grid_tables and not model_axes
+    if no_axis and (profiled_tables or all(name in card.get("fixed", {}) for name in required)):
+        faults.append(Fault("axis", "missing", allowed="at least one axis that is not profiled"))
     output = validate(_Output, card.get("output", {}), "output", faults)
     names = _physics(card, output, model, faults)
     if faults or model is None or names is None:
@@ -151,9 +160,12 @@ def load_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] |
         likelihood = log_likelihood(model, names, card["observables"])
     except ZscanError as error:
         raise CardError(raw.label, [Fault("constraints", str(error))]) from error
+    if profiled and not likelihood.summed:
+        problem = "none of them is summed, so that there is no chi2 to minimise"
+        raise CardError(raw.label, [Fault("constraints", problem, list(names), "at least one that is no projection")])
     return ScanSpec(
         card["name"], model, card["observables"], names, axes, fixed, output["dtype"], tuple(output["observables"]),
-        output["tile_points"], likelihood, raw.label, raw.text, raw.overrides, card["fit"],
+        output["tile_points"], likelihood, raw.label, raw.text, raw.overrides, profiled, card["fit"],
     )  # fmt: skip
 
 

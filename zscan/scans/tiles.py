@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from zscan.results.layout import NOT_FINITE, OK, OUT_OF_RANGE
 from zscan.scans.grid import Tile, TileGrid
+from zscan.scans.profiled import CHI2, CONVERGED, find_minimum, sum_of_terms
 from zscan.scans.spec import ScanSpec
 
 _DEVICES = "devices"
@@ -29,7 +30,7 @@ class TileEvaluator:
         devices = jax.local_devices()
         self.block = list(grid.block)
         self.axis_shardings: list[NamedSharding | None] = [None] * len(self.block)
-        out_sharding = None
+        self.out_sharding: NamedSharding | None = None
         if len(devices) > 1:
             # The longest axis splits most evenly; it is padded so that it does.
             longest = int(np.argmax(self.block))
@@ -38,9 +39,9 @@ class TileEvaluator:
             along = [_DEVICES if axis == longest else None for axis in range(len(self.block))]
             self.axis_shardings = [NamedSharding(mesh, PartitionSpec()) for _ in self.block]
             self.axis_shardings[longest] = NamedSharding(mesh, PartitionSpec(*along))
-            out_sharding = self.axis_shardings[longest]
+            self.out_sharding = self.axis_shardings[longest]
         self.last: dict[str, list[Array]] = {}
-        self.compiled = jax.jit(self._evaluate, out_shardings=out_sharding)
+        self.compiled = jax.jit(self._evaluate, out_shardings=self.out_sharding)
 
     def __call__(self, tile: Tile) -> Callable[[], dict[str, list[np.ndarray]]]:
         """Start the evaluation of a tile; the result waits for it and gives the rows, cut to the true extent."""
@@ -77,19 +78,30 @@ class TileEvaluator:
                 parameters |= {name: jnp.asarray(column)[values.astype(int)] for name, column in axis.columns.items()}
             else:
                 parameters[axis.name] = values
-        terms, observables = self.spec.likelihood.terms_and_observables(parameters, self.spec.stored_observables)
         shape, dtype = tuple(self.block), jnp.dtype(self.spec.dtype)
+        profiled, likelihood = self.spec.profiled, self.spec.likelihood
+        if profiled:
+            minimum = find_minimum(likelihood, parameters, profiled, shape, self.out_sharding)
+            parameters |= minimum.parameters
+        terms, observables = likelihood.terms_and_observables(parameters, self.spec.stored_observables)
+        known = jnp.ones((), bool)
+        if profiled:
+            observables[CHI2] = sum_of_terms(likelihood, terms)
+            known = jnp.isfinite(observables[CHI2])  # elsewhere there is nothing to minimise, and no minimum
+            observables |= {item.observable: minimum.parameters[item.name] for item in profiled}
+            observables[CONVERGED] = minimum.converged.astype(float)
         delta_chi2, status = [], []
         for name in self.spec.constraints:
             term = terms[name]
-            finite = jnp.where(jnp.isfinite(term.delta_chi2), jnp.uint8(OK), jnp.uint8(NOT_FINITE))
+            finite = jnp.where(jnp.isfinite(term.delta_chi2) & known, jnp.uint8(OK), jnp.uint8(NOT_FINITE))
             status.append(jnp.broadcast_to(jnp.where(term.valid, finite, jnp.uint8(OUT_OF_RANGE)), shape))
-            valid = jnp.where(term.valid, term.delta_chi2, jnp.nan)
+            valid = jnp.where(term.valid & known, term.delta_chi2, jnp.nan)
             delta_chi2.append(jnp.broadcast_to(_stored(valid, dtype), shape))
         # One array per row, not one for all: stacking would copy everything once more, into fresh memory.
         fields = {"delta_chi2": delta_chi2, "status": status}
-        for name in self.spec.stored_observables:
-            fields[f"observable/{name}"] = [jnp.broadcast_to(_stored(observables[name], dtype), shape)]
+        for name, values in observables.items():
+            values = jnp.where(known, values, jnp.nan)
+            fields[f"observable/{name}"] = [jnp.broadcast_to(_stored(values, dtype), shape)]
         return fields
 
 
