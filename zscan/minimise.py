@@ -150,28 +150,22 @@ def best_of(function: Function, starts: Array, *, hold: Array | None = None) -> 
 def _derivatives(function: Function, count: int) -> Callable[[Array], tuple[Array, Array, Array]]:
     """Value, gradient (count, ...) and Hessian (count, count, ...) at every point."""
 
+    def total(x: Array) -> tuple[Array, Array]:
+        value = function([x[number] for number in range(count)])
+        return value.sum(), value
+
+    gradient = jax.grad(total, has_aux=True)
+
     def derivatives(x: Array) -> tuple[Array, Array, Array]:
         directions = jnp.broadcast_to(_identity(count, x.ndim - 1), (count, *x.shape))
 
-        def value(x: Array) -> Array:
-            return function([x[number] for number in range(count)])
+        def row(direction: Array) -> tuple[Array, Array, Array]:
+            first, slope, value = jax.jvp(gradient, (x,), (direction,), has_aux=True)
+            return first, slope, value
 
-        def column(direction: Array) -> tuple[Array, Array, Array]:
-            """Value, slope along `direction` and the slopes of this slope."""
-
-            def slope(x: Array) -> tuple[Array, Array]:
-                return jax.jvp(value, (x,), (direction,))
-
-            def row(other: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-                return jax.jvp(slope, (x,), (other,))
-
-            (first, second), (_, third) = jax.vmap(row, out_axes=((None, None), (0, 0)))(directions)
-            return first, second, third
-
-        # Forward mode twice: a point's value depends on its own parameters alone, so that one direction serves all
-        # points, and nothing has to be kept for a way back. Only what depends on a direction has the axis of the rows.
-        first, gradient, hessian = jax.vmap(column, out_axes=(None, 0, 0))(directions)
-        return first, gradient, (hessian + jnp.swapaxes(hessian, 0, 1)) / 2
+        # Only what depends on the direction has the axis of the rows
+        first, hessian, value = jax.vmap(row, out_axes=(None, 0, None))(directions)
+        return value, first, (hessian + jnp.swapaxes(hessian, 0, 1)) / 2
 
     return derivatives
 
