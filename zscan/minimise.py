@@ -11,7 +11,7 @@ from jax import Array, lax
 
 MAX_STEPS = 60
 EDM_GOAL = 1e-7  # of chi2: 3e-4 standard deviations
-_RELATIVE_GOAL = 1e-15  # of a large value, whose rounding would hide EDM_GOAL
+_RELATIVE_GOAL = 1e-14  # of a large value, whose rounding would hide EDM_GOAL
 
 _DAMPING_START = 1e-3
 _DAMPING_RANGE = (1e-7, 1e8)
