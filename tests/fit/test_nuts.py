@@ -45,9 +45,7 @@ def test_flat_prior_and_a_normal_posterior():
     correlation = np.corrcoef(samples.values["g_X"].ravel(), samples.values["theory.r_k"].ravel())[0, 1]
     assert abs(correlation) < 4 / math.sqrt(samples.effective["g_X"])
     assert samples.values["g_X"].shape == samples.chi2.shape == (4, 500)
-    np.testing.assert_allclose(
-        samples.chi2, problem.chi2({name: draws for name, draws in samples.values.items()}), rtol=1e-12
-    )
+    np.testing.assert_allclose(samples.chi2, problem.chi2(samples.values), rtol=1e-12)
     assert samples.priors == {"g_X": "flat in [0.0002, 0.003]", "theory.r_k": "normal(0.5, 0.2) in [-10, 10]"}
     assert "the chains agree" in str(samples)
 
