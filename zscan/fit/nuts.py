@@ -96,8 +96,9 @@ def sample(
         centre = float(problem.to_unit(name, jnp.asarray(best.values[index])))
         units = np.clip(centre + 0.01 * generator.standard_normal(chains), 0.005, 0.995)
         start[:, index] = np.log(units / (1 - units))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the sampler's own use of jax
+    # numpyro relies on jax's usual promotion, and warns of its own use of jax
+    with warnings.catch_warnings(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        warnings.simplefilter("ignore")
         kernel = NUTS(potential_fn=potential, target_accept_prob=0.9)
         mcmc = MCMC(
             kernel, num_warmup=warmup, num_samples=draws, num_chains=chains, chain_method="vectorized",

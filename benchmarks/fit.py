@@ -1,0 +1,126 @@
+"""Speed of fits: `python benchmarks/fit.py [--starts N] [--points K] [--toys T]`.
+
+Everything side by side in one run, as a user sees it: every call of a fit compiles its own function, so that first and
+later calls are timed apart, and so is the compiled function on its own. Fits of N starts against one; zscan against
+iminuit on the same problem (same likelihood, same gradient); a K x K profile; T toys.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+import zscan
+from zscan.fit import Problem, intervals, maximum_likelihood, minuit, profile, toys
+from zscan.fit.best import _fit, start_points
+
+REPEATS = 3
+
+
+def problem() -> Problem:
+    """Two parameters, two minima of the same depth: muon couplings and b -> s coupling at 2.6 GeV."""
+    return Problem(
+        "muon-effective",
+        ["delta_a_mu", "trident_ccfr", "r_k"],
+        parameters={"g_V": (1e-4, 0.02), "g_sb": (-1e-5, 1e-5)},
+        fixed={"m_X": 2.6},
+    )
+
+
+def light_problem() -> Problem:
+    """Two parameters of cheap constraints."""
+    return Problem(
+        "muon-effective",
+        ["delta_a_mu", "trident_ccfr"],
+        parameters={"g_V": (2e-3, 4e-3), "g_A": (2e-4, 2e-3)},
+        fixed={"m_X": 0.1},
+    )
+
+
+def wall(call: Callable[[], object]) -> float:
+    """Wall time [s] of one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def best_fits(make: Callable[[], Problem], starts: int) -> None:
+    """Print times of one and of many starts, in turns."""
+    made = make()
+    compiled = {}
+    first, later, alone = {}, {1: [], starts: []}, {1: [], starts: []}
+    for number in (1, starts):
+        first[number] = wall(lambda number=number: maximum_likelihood(made, starts=number))
+        compiled[number] = jax.jit(lambda start: _fit(made, start))
+        jax.block_until_ready(compiled[number](start_points(made, number, 0)))
+    for turn in range(REPEATS):
+        for number in (1, starts):
+            later[number].append(wall(lambda number=number: maximum_likelihood(made, starts=number)))
+            units = start_points(made, number, turn)
+            alone[number].append(
+                wall(lambda number=number, units=units: jax.block_until_ready(compiled[number](units)))
+            )
+    rows = (
+        ("first call", first),
+        ("later calls", {key: statistics.median(value) for key, value in later.items()}),
+        ("compiled alone", {key: statistics.median(value) for key, value in alone.items()}),
+    )
+    print(f"best fit of {', '.join(made.names)}{'':12} 1 start   {starts} starts   ratio")
+    for name, found in rows:
+        print(f"  {name:28} {found[1]:8.3f} s {found[starts]:8.3f} s {found[starts] / found[1]:8.2f}")
+
+
+def against_iminuit(make: Callable[[], Problem]) -> None:
+    """Print times of fit and intervals beside MIGRAD, HESSE and MINOS."""
+    made = make()
+    result = maximum_likelihood(made)
+    ours, theirs, sides, minos = [], [], [], []
+    for _ in range(REPEATS):
+        ours.append(wall(lambda: maximum_likelihood(made)))
+        theirs.append(wall(lambda: minuit(made, minos=False)))
+        sides.append(wall(lambda: intervals(made, result)))
+        minos.append(wall(lambda: minuit(made)))
+    print(f"the same problem, median of {REPEATS}{'':16} zscan     iminuit   ratio")
+    rows = (("fit (64 starts, 1 start)", ours, theirs), ("intervals (MINOS with fit)", sides, minos))
+    for name, mine, other in rows:
+        a, b = statistics.median(mine), statistics.median(other)
+        print(f"  {name:28} {a:8.3f} s {b:8.3f} s {a / b:8.2f}")
+    other = minuit(made, minos=False)
+    print(f"  chi2: zscan {result.chi2:.8f}, iminuit {other.fval:.8f}")
+
+
+def main() -> None:
+    """Run all parts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--starts", type=int, default=1000)
+    parser.add_argument("--points", type=int, default=100, help="points per axis of the profile")
+    parser.add_argument("--toys", type=int, default=500)
+    arguments = parser.parse_args()
+    zscan.enable_x64()
+    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {jax.local_devices()[0].device_kind}")
+    for make in (light_problem, problem):
+        best_fits(make, arguments.starts)
+        against_iminuit(make)
+    three = Problem(
+        "muon-effective",
+        ["delta_a_mu", "trident_ccfr"],
+        parameters={"m_X": (0.01, 1.0), "g_V": (1e-4, 1e-2), "g_A": (-5e-3, 5e-3)},
+    )
+    grid = {"m_X": np.geomspace(0.01, 1, arguments.points), "g_V": np.geomspace(1e-4, 1e-2, arguments.points)}
+    for name in ("first", "second"):
+        seconds = wall(lambda: profile(three, grid))
+        print(f"profile over g_A on {arguments.points} x {arguments.points} points, {name} call: {seconds:.2f} s")
+    light = light_problem()
+    for name in ("first", "second"):
+        seconds = wall(lambda: toys(light, {"g_V": 3e-3, "g_A": 1e-3}, arguments.toys))
+        print(f"{arguments.toys} toys of two parameters, {name} call: {seconds:.2f} s")
+
+
+if __name__ == "__main__":
+    main()
