@@ -1,7 +1,7 @@
 """Speed of fits: `python benchmarks/fit.py [--starts N] [--points K] [--toys T]`.
 
-Everything side by side in one run, as a user sees it: every call of a fit compiles its own function, so that first and
-later calls are timed apart, and so is the compiled function on its own. Fits of N starts against one; zscan against
+Everything side by side in one run, as a user sees it: the first fit of a problem compiles, later calls and intervals
+and profiles of the same problem do not. Fits of N starts against one; zscan against
 iminuit on the same problem (same likelihood, same gradient); a K x K profile; T toys.
 """
 
@@ -18,7 +18,6 @@ import numpy as np
 
 import zscan
 from zscan.fit import Problem, intervals, maximum_likelihood, minuit, profile, toys
-from zscan.fit.best import _fit, start_points
 
 REPEATS = 3
 
@@ -51,29 +50,25 @@ def wall(call: Callable[[], object]) -> float:
 
 
 def best_fits(make: Callable[[], Problem], starts: int) -> None:
-    """Print times of one and of many starts, in turns."""
-    made = make()
-    compiled = {}
-    first, later, alone = {}, {1: [], starts: []}, {1: [], starts: []}
-    for number in (1, starts):
-        first[number] = wall(lambda number=number: maximum_likelihood(made, starts=number))
-        compiled[number] = jax.jit(lambda start: _fit(made, start))
-        jax.block_until_ready(compiled[number](start_points(made, number, 0)))
-    for turn in range(REPEATS):
-        for number in (1, starts):
-            later[number].append(wall(lambda number=number: maximum_likelihood(made, starts=number)))
-            units = start_points(made, number, turn)
-            alone[number].append(
-                wall(lambda number=number, units=units: jax.block_until_ready(compiled[number](units)))
-            )
-    rows = (
-        ("first call", first),
-        ("later calls", {key: statistics.median(value) for key, value in later.items()}),
-        ("compiled alone", {key: statistics.median(value) for key, value in alone.items()}),
-    )
+    """Print times of one and of many starts, in turns; one start also without the padding to a whole batch."""
+    first = {number: wall(lambda number=number: maximum_likelihood(make(), starts=number)) for number in (1, starts)}
+    made, bare = make(), make()
+    bare.solver.batch = 1
+    calls = {
+        1: lambda: maximum_likelihood(made, starts=1),
+        starts: lambda: maximum_likelihood(made, starts=starts),
+        0: lambda: maximum_likelihood(bare, starts=1),
+    }
+    for call in calls.values():
+        call()
+    later = {number: statistics.median([wall(call) for _ in range(REPEATS)]) for number, call in calls.items()}
     print(f"best fit of {', '.join(made.names)}{'':12} 1 start   {starts} starts   ratio")
-    for name, found in rows:
-        print(f"  {name:28} {found[1]:8.3f} s {found[starts]:8.3f} s {found[starts] / found[1]:8.2f}")
+    for name, one, many in (
+        ("first call, with compilation", first[1], first[starts]),
+        ("later calls", later[1], later[starts]),
+        ("one start in a batch of one", later[0], later[starts]),
+    ):
+        print(f"  {name:28} {one:8.3f} s {many:8.3f} s {many / one:8.2f}")
 
 
 def against_iminuit(make: Callable[[], Problem]) -> None:
