@@ -1,160 +1,166 @@
-"""Profiles: chi2 minimised over some parameters, as a function of the others; a pure function for scans, and grids."""
+"""Profile likelihoods on grids and the intervals that they give."""
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
 from jax.typing import ArrayLike
-from jaxtyping import Bool, Float
 
 from zscan.errors import ParameterError
-from zscan.fit.newton import Minimum, is_minimum, lowest, minimise
-from zscan.fit.objective import Data, Objective
-from zscan.fit.problem import Problem, latin_hypercube
-from zscan.precision import as_float64, in_float64
+from zscan.fit.best import FitResult
+from zscan.fit.problem import Problem
+from zscan.precision import in_float64
 
-_LANES = 8192
-
-
-class Profiled(NamedTuple):
-    """chi2 minimised at each point of a broadcast shape, where that is (physical values by name), and whether the
-    lowest minimisation converged."""
-
-    chi2: Float[Array, "..."]
-    values: dict[str, Array]
-    converged: Bool[Array, "..."]
+_STEPS = 60  # towards a crossing, at most: some outwards, the others halve the bracket
+_PRECISE = 1e-10  # of the range between the bounds
+_NO_ERROR = 0.01  # first step where the error is undefined, of the range between the bounds
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Profile:
-    """A profile on a grid, whose axes are `grids`, in their order.
+    """chi2 minimised over all other parameters, on the grid of some.
 
-    `chi2` is delta chi2 plus normal priors, minimised over the parameters in `values`, which are their values there.
-    Points where `converged` is False hold the lowest chi2 that was seen, an upper bound.
+    `grid` are the values of the profiled-on parameters by name, `chi2` has one axis for each of them, `others` are the
+    values of the other free parameters at the minimum, `converged` says where it is one.
     """
 
-    problem: Problem = field(repr=False)
-    grids: dict[str, np.ndarray]
+    grid: dict[str, np.ndarray]
     chi2: np.ndarray
-    values: dict[str, np.ndarray]
+    others: dict[str, np.ndarray]
     converged: np.ndarray
 
 
 @in_float64
 def profile(
-    problem: Problem,
-    grids: Mapping[str, ArrayLike],
-    *,
-    starts: int = 8,
-    seed: int = 0,
-    rounds: int = 1,
-    lanes: int = _LANES,
+    problem: Problem, grid: Mapping[str, ArrayLike], *, result: FitResult | None = None, starts: int = 5
 ) -> Profile:
-    """chi2 minimised over all other free parameters on the grid of one or several parameters (`grids`, 1-D arrays).
+    """The profile of `problem` on a grid of one or more of its parameters.
 
-    At each point `starts` minimisations run from a Latin hypercube, then, `rounds` times, from where the neighbours on
-    the grid ended: that follows a minimum which few starts find. `lanes` minimisations are done together (memory:
-    about a kilobyte each; raise it on a GPU). Parameters of the grid are not differentiated: along m_X, profiles are
-    as good with limit curves as without. Raises `ParameterError`.
+    `grid` gives the values of each (one axis for each, in order). The other parameters are minimised at every point
+    from `starts` starts, so that several minima compete, and from the best fit if `result` is given. Raises
+    `UnknownNameError` for a name that is not free.
+
+    >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"m_X": (0.01, 1), "g_X": (1e-4, 1e-1)})
+    >>> round(float(profile(problem, {"m_X": [0.1]}).chi2[0]), 2)
+    -18.1
     """
-    arrays = {name: np.atleast_1d(np.asarray(grid, dtype=np.float64)) for name, grid in grids.items()}
-    names = _checked(problem, tuple(arrays), starts)
-    for name, array in arrays.items():
-        low, high = problem.bounds[name]
-        if array.ndim != 1 or not np.all((array >= low) & (array <= high)):
-            raise ParameterError(f"grids.{name}: one axis of values between {low:g} and {high:g} is needed")
-    shapes = np.diag([array.size - 1 for array in arrays.values()]) + 1
-    mesh = {name: jnp.asarray(array.reshape(shapes[i])) for i, (name, array) in enumerate(arrays.items())}
-    points = jnp.asarray(latin_hypercube(starts, len(problem.names) - len(names), seed))
-    found = jax.device_get(_compiled(problem.objective, names, mesh, points, problem.data, rounds, lanes))
-    return Profile(problem, arrays, found.chi2, found.values, found.converged)
+    values = {name: np.atleast_1d(np.asarray(points, np.float64)) for name, points in grid.items()}
+    shape = tuple(points.size for points in values.values())
+    count = len(problem.names)
+    hold = np.zeros(count, bool)
+    units = np.zeros((count, math.prod(shape)))
+    for name, place in zip(values, np.meshgrid(*values.values(), indexing="ij"), strict=True):
+        problem.free(name)
+        hold[problem.names.index(name)] = True
+        units[problem.names.index(name)] = np.asarray(problem.to_unit(name, jnp.asarray(place.ravel())))
+    begin = _starts(problem, result, starts)
+    if hold.all():
+        begin = begin[:1]
+    found = problem.solver.lowest(*_held(begin, units, hold[:, None] & np.ones(units.shape, bool)))
+    others = {
+        name: np.asarray(problem.from_unit(name, jnp.asarray(found.x[index]))).reshape(shape)
+        for index, name in enumerate(problem.names)
+        if not hold[index]
+    }
+    return Profile(values, found.value.reshape(shape), others, found.converged.reshape(shape))
 
 
-def profiler(
-    problem: Problem, names: Sequence[str], *, starts: int = 8, seed: int = 0, rounds: int = 1, lanes: int = _LANES
-) -> Callable[[Mapping[str, ArrayLike]], Profiled]:
-    """The profile as a pure function of the free parameters `names`, over all others; arguments as for `profile`.
+def _starts(problem: Problem, result: FitResult | None, starts: int) -> np.ndarray:
+    """Starts between 0 and 1 (starts, parameters): the best fit first, if there is one."""
+    spread = _spread(starts, len(problem.names))
+    if result is None:
+        return spread
+    best = [float(problem.to_unit(name, jnp.asarray(value))) for name, value in result.parameters.items()]
+    return np.concatenate([np.array([best]), spread])
 
-    The function takes values of `names` that broadcast against each other and returns `Profiled` on their broadcast
-    shape. It can be jitted (in float64) and has no round trip to the host: a scan can call it for each tile. What
-    depends on one axis alone is evaluated on that axis. With `rounds` > 0 the neighbours are those in the array.
 
-    >>> from zscan.fit import Problem
-    >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"m_X": (0.01, 1), "g_X": (1e-5, 0.1)})
-    >>> f = profiler(problem, ["m_X"], starts=4)
-    >>> [round(x, 5) for x in f({"m_X": [0.1, 0.5]}).values["g_X"].tolist()]
-    [0.00094, 0.00285]
+def _held(begin: np.ndarray, units: np.ndarray, hold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starts (starts, parameters, points) with the held parameters at their `units`, and what is held."""
+    return np.where(hold, units, begin[:, :, None]), hold
+
+
+@in_float64
+def intervals(
+    problem: Problem,
+    result: FitResult,
+    *,
+    n_sigma: float = 1.0,
+    cl: float | None = None,
+    names: Sequence[str] | None = None,
+    starts: int = 3,
+) -> dict[str, tuple[float, float]]:
+    """Profile-likelihood intervals: where chi2, minimised over the other parameters, is n_sigma^2 above its minimum.
+
+    `cl` gives the level as a probability instead (0.95: n_sigma = 1.96). On each side the nearest crossing counts; a
+    side on which there is none up to the bound gives NaN. Accuracy: 1e-6 of the range between the bounds or of the
+    error, whichever is larger. Raises `NotConvergedError` for a fit without a minimum, `ParameterError` for a level
+    that is not positive.
+
+    >>> from zscan.fit import maximum_likelihood
+    >>> problem = Problem("B-3Lmu", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1})
+    >>> low, high = intervals(problem, maximum_likelihood(problem))["g_X"]
+    >>> round((3 * high / 9.4620e-4) ** 2 * 251)  # 251 + 59
+    310
     """
-    used = _checked(problem, tuple(names), starts)
-    points = latin_hypercube(starts, len(problem.names) - len(used), seed)
-
-    @in_float64
-    def function(values: Mapping[str, ArrayLike]) -> Profiled:
-        if set(values) != set(used):
-            raise ParameterError(f"values are needed of exactly {', '.join(used)}")
-        arrays = dict(zip(values, as_float64(*values.values()), strict=True))
-        return _compiled(problem.objective, used, arrays, jnp.asarray(points), problem.data, rounds, lanes)
-
-    return function
-
-
-def _checked(problem: Problem, names: tuple[str, ...], starts: int) -> tuple[str, ...]:
-    for name in names:
-        if name not in problem.names:
-            raise ParameterError(f"{name!r} is not a free parameter; allowed: {', '.join(problem.names)}")
-    if not names:
-        raise ParameterError("a profile needs at least one parameter to be a function of")
-    if starts < 2 * len(names) + 1:
-        raise ParameterError(f"starts = {starts}; allowed: at least {2 * len(names) + 1}, one for each neighbour")
-    return names
+    if cl is not None:
+        if not 0 < cl < 1:
+            raise ParameterError(f"cl = {cl} is not allowed; allowed: between 0 and 1")
+        n_sigma = NormalDist().inv_cdf((1 + cl) / 2)
+    if not n_sigma > 0:
+        raise ParameterError(f"n_sigma = {n_sigma} is not allowed; allowed: positive numbers")
+    best = result.parameters
+    chosen = list(problem.names if names is None else names)
+    for name in chosen:
+        problem.free(name)
+    places = {name: float(problem.to_unit(name, jnp.asarray(best[name]))) for name in chosen}
+    first = np.array([_first_step(problem, result, name, places[name]) for name in chosen])
+    ends, exist = _crossings(problem, result, places, first, n_sigma, starts)
+    found = {}
+    for name, units, there in zip(chosen, ends, exist, strict=True):
+        low, high = np.where(there, np.asarray(problem.from_unit(name, jnp.asarray(units))), np.nan)
+        found[name] = (float(low), float(high))
+    return found
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 5, 6))
-def _compiled(
-    objective: Objective,
-    names: tuple[str, ...],
-    arrays: Mapping[str, Array],
-    points: Array,
-    data: Data,
-    rounds: int,
-    lanes: int,
-) -> Profiled:
-    inner = objective.without(names)
-    kept = np.array([i for i, name in enumerate(objective.names) if name not in names], dtype=np.int32)
-    rank = max((array.ndim for array in arrays.values()), default=0)
-    arrays = {name: array.reshape((1,) * (rank - array.ndim) + array.shape) for name, array in arrays.items()}
-    shape = jnp.broadcast_shapes(*(array.shape for array in arrays.values()))
+def _first_step(problem: Problem, result: FitResult, name: str, place: float) -> float:
+    """How far to go first from the best fit, as a part of the range between the bounds: the error, if there is one."""
+    error, best, high = result.errors[name], result.parameters[name], problem.bounds(name)[1]
+    if not error > 0:
+        return _NO_ERROR
+    return max(float(problem.to_unit(name, jnp.asarray(min(best + error, high)))) - place, 1e-6)
 
-    def numbers(values: Mapping[str, Array]) -> Data:
-        low, high, mean, sigma = (row[kept] for row in data[:4])
-        return Data(low, high, mean, sigma, dict(data.fixed) | dict(values), data.measured)
 
-    def point(values: dict[str, Array], starts: Array) -> Minimum:
-        here = numbers(values)
-        return lowest(jax.vmap(lambda start: minimise(lambda u: inner.chi2(u, here), start))(starts))
+def _crossings(
+    problem: Problem, result: FitResult, places: Mapping[str, float], first: np.ndarray, n_sigma: float, starts: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the profile of each name crosses the level on either side (names, 2), and whether it does.
 
-    everywhere = _mapped(point, arrays, shape, points.shape[0], lanes)
-    if not kept.size:
-        points = points[:1]  # nothing is minimised
-        rounds = 0
-    first = jnp.broadcast_to(points, (*shape, *points.shape))
+    All names and sides go together. The first steps grow until the level is passed, the others halve the bracket.
+    """
+    names = list(places)
+    hold = np.array([[other == name for name in names for _ in range(2)] for other in problem.names])
+    begin = _starts(problem, result, starts)
+    centre = np.repeat(list(places.values()), 2)
+    step = np.stack([-first, first], axis=1).ravel() * n_sigma
+    inside, outside, crossed = centre, centre, np.zeros(centre.shape, bool)
+    for number in range(_STEPS):
+        wider = np.clip(centre + step * 0.25 * 1.5**number, 0.0, 1.0)
+        trial = np.where(crossed, (inside + outside) / 2, wider)
+        found = problem.solver.lowest(*_held(begin, np.broadcast_to(trial, hold.shape), hold))
+        beyond = found.value - result.chi2 > n_sigma**2
+        inside, outside = np.where(beyond, inside, trial), np.where(beyond, trial, outside)
+        crossed = crossed | beyond
+        if (np.abs(outside - inside)[crossed] < _PRECISE).all() and (crossed | (trial <= 0) | (trial >= 1)).all():
+            break
+    return ((inside + outside) / 2).reshape(-1, 2), crossed.reshape(-1, 2)
 
-    def again(starts: Array, _: None) -> tuple[Array, Minimum]:
-        end = everywhere(starts)
-        return jnp.concatenate([_neighbours(end.u, len(shape)), first[..., 2 * len(shape) + 1 :, :]], axis=-2), end
 
-    if rounds:  # the last round starts from where the one before ended, too: chi2 never rises
-        ends = lax.scan(again, first, None, length=rounds + 1)[1]
-        end = jax.tree.map(lambda leaf: leaf[-1], ends)
-    else:
-        end = everywhere(first)
-    prior = objective.prior(arrays, data) if any(objective.normal) else jnp.zeros(())
-    raise NotImplementedError
+def _spread(starts: int, count: int) -> np.ndarray:
+    """Starts between 0 and 1 (starts, count) on different diagonals, so that pairs of parameters differ."""
+    steps = np.arange(starts)[:, None] * (2 * np.arange(count) + 1) % starts
+    return 0.15 + 0.7 * (steps + 0.5) / starts
