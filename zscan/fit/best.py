@@ -55,7 +55,7 @@ class FitResult:
     `NotConvergedError`. `chi2` is relative to zero coupling, `chi2_total` absolute. `covariance` (rows as `names`) is
     twice the inverse Hessian of chi2, NaN for a parameter at a bound or in a flat valley (`at_bound`, `flat`). `minima`
     are the local minima within 25 of the lowest, lowest first. `p_value` counts constraints against free parameters; it
-    is NaN unless all of them are Gaussian measurements that apply and there are more of them than parameters.
+    is NaN unless all of them are measurements (no limits) that apply and there are more of them than parameters.
     """
 
     names: tuple[str, ...]
@@ -189,8 +189,10 @@ def _result(problem: Problem, found: Found) -> FitResult:
     covariance, flat = _covariance(problem, x, at_bound, found.hessian[..., best])
     values = {name: float(problem.from_unit(name, jnp.asarray(x[i]))) for i, name in enumerate(problem.names)}
     contributions = _contributions(problem, values)
+    data = measured_values(problem.observables)
+    # An upper limit, written as a measurement of zero, is not distributed as chi2
     gaussian = all(
-        measured_values(problem.observables)[name].form == "background" and math.isfinite(item.chi2)
+        data[name].form == "background" and data[name].value != 0 and math.isfinite(item.chi2)
         for name, item in contributions.items()
     )
     priors = sum(isinstance(problem.free(name).prior, Normal) for name in problem.names)

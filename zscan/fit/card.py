@@ -26,6 +26,7 @@ from zscan.scans.axes import Number, Section, validate
 from zscan.scans.runner import run_scan
 from zscan.scans.spec import ScanSpec, load_card
 
+_DRAWN = 1e-3  # accuracy of chi2 in a plane, which is for the eye
 _BEYOND = 1.7  # a plane reaches this far beyond the 95 % intervals: regions of two parameters are wider
 
 
@@ -166,7 +167,7 @@ def _content(
     }
     planes = {}
     for a, b in combinations(problem.names, 2):
-        plane = profile(problem, {a: grids[a], b: grids[b]}, result=result)
+        plane = profile(problem, {a: grids[a], b: grids[b]}, result=result, starts=2, goal=_DRAWN)
         planes[a, b] = (grids[a], grids[b], plane.chi2 - result.chi2)
     summary = result.to_table()
     if samples is not None:

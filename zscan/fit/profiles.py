@@ -14,10 +14,12 @@ from jax.typing import ArrayLike
 from zscan.errors import ParameterError
 from zscan.fit.best import FitResult
 from zscan.fit.problem import Problem
+from zscan.minimise import EDM_GOAL
 from zscan.precision import in_float64
 
-_STEPS = 60  # towards a crossing, at most: some outwards, the others halve the bracket
-_PRECISE = 1e-10  # of the range between the bounds
+_STEPS = 60  # towards a crossing, at most
+_LEVEL = 1e-5  # of n_sigma
+_PRECISE = 1e-9  # of the range between the bounds
 _NO_ERROR = 0.01  # first step where the error is undefined, of the range between the bounds
 
 
@@ -37,13 +39,18 @@ class Profile:
 
 @in_float64
 def profile(
-    problem: Problem, grid: Mapping[str, ArrayLike], *, result: FitResult | None = None, starts: int = 5
+    problem: Problem,
+    grid: Mapping[str, ArrayLike],
+    *,
+    result: FitResult | None = None,
+    starts: int = 5,
+    goal: float = EDM_GOAL,
 ) -> Profile:
     """The profile of `problem` on a grid of one or more of its parameters.
 
     `grid` gives the values of each (one axis for each, in order). The other parameters are minimised at every point
-    from `starts` starts, so that several minima compete, and from the best fit if `result` is given. Raises
-    `UnknownNameError` for a name that is not free.
+    from `starts` starts, so that several minima compete, and from the best fit if `result` is given, to within `goal`
+    of the minimum in chi2. Raises `UnknownNameError` for a name that is not free.
 
     >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"m_X": (0.01, 1), "g_X": (1e-4, 1e-1)})
     >>> round(float(profile(problem, {"m_X": [0.1]}).chi2[0]), 2)
@@ -61,7 +68,7 @@ def profile(
     begin = _starts(problem, result, starts)
     if hold.all():
         begin = begin[:1]
-    found = problem.solver.lowest(*_held(begin, units, hold[:, None] & np.ones(units.shape, bool)))
+    found = problem.solver.lowest(*_held(begin, units, hold[:, None] & np.ones(units.shape, bool)), goal=goal)
     others = {
         name: np.asarray(problem.from_unit(name, jnp.asarray(found.x[index]))).reshape(shape)
         for index, name in enumerate(problem.names)
@@ -97,8 +104,8 @@ def intervals(
     """Profile-likelihood intervals: where chi2, minimised over the other parameters, is n_sigma^2 above its minimum.
 
     `cl` gives the level as a probability instead (0.95: n_sigma = 1.96). On each side the nearest crossing counts; a
-    side on which there is none up to the bound gives NaN. Accuracy: 1e-6 of the range between the bounds or of the
-    error, whichever is larger. Raises `NotConvergedError` for a fit without a minimum, `ParameterError` for a level
+    side on which there is none up to the bound gives NaN. Accuracy: 1e-5 of n_sigma.
+    Raises `NotConvergedError` for a fit without a minimum, `ParameterError` for a level
     that is not positive.
 
     >>> from zscan.fit import maximum_likelihood
@@ -147,17 +154,29 @@ def _crossings(
     begin = _starts(problem, result, starts)
     centre = np.repeat(list(places.values()), 2)
     step = np.stack([-first, first], axis=1).ravel() * n_sigma
+    # sqrt(chi2 above the minimum) in units of n_sigma, less one: nearly straight, so that a secant finds its zero
     inside, outside, crossed = centre, centre, np.zeros(centre.shape, bool)
+    low, high = np.full(centre.shape, -1.0), np.zeros(centre.shape)
+    found = np.zeros(centre.shape, bool)
+    ends = centre
     for number in range(_STEPS):
-        wider = np.clip(centre + step * 0.25 * 1.5**number, 0.0, 1.0)
-        trial = np.where(crossed, (inside + outside) / 2, wider)
-        found = problem.solver.lowest(*_held(begin, np.broadcast_to(trial, hold.shape), hold))
-        beyond = found.value - result.chi2 > n_sigma**2
-        inside, outside = np.where(beyond, inside, trial), np.where(beyond, trial, outside)
+        wider = np.clip(centre + step * 0.5 * 2.0**number, 0.0, 1.0)
+        secant = np.clip(low / np.where(crossed, low - high, -1.0), 0.05, 0.95)
+        part = 0.5 if number % 3 == 2 else secant  # halves, lest one end never moves
+        trial = np.where(found, ends, np.where(crossed, inside + part * (outside - inside), wider))
+        chi2 = problem.solver.lowest(*_held(begin, np.broadcast_to(trial, hold.shape), hold)).value - result.chi2
+        height = np.sqrt(np.maximum(chi2, 0.0)) / n_sigma - 1
+        beyond = height > 0
+        inside, low = np.where(beyond, inside, trial), np.where(beyond, low, height)
+        outside, high = np.where(beyond, trial, outside), np.where(beyond, height, high)
         crossed = crossed | beyond
-        if (np.abs(outside - inside)[crossed] < _PRECISE).all() and (crossed | (trial <= 0) | (trial >= 1)).all():
+        at_bound = ~crossed & ((trial <= 0) | (trial >= 1))
+        narrow = crossed & (np.abs(outside - inside) < _PRECISE)  # a step of chi2, such as the end of a limit curve
+        found = found | (np.abs(height) < _LEVEL) & crossed | at_bound | narrow
+        ends = np.where(narrow & (np.abs(height) >= _LEVEL), (inside + outside) / 2, trial)
+        if found.all():
             break
-    return ((inside + outside) / 2).reshape(-1, 2), crossed.reshape(-1, 2)
+    return ends.reshape(-1, 2), crossed.reshape(-1, 2)
 
 
 def _spread(starts: int, count: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from zscan.minimise import Minimum, minimise
+from zscan.minimise import EDM_GOAL, minimise
 
 # Points in one call. A fit compiles longer than it computes: best fit, intervals and profiles share one function, and
 # a call with few points takes hardly longer than with one.
@@ -41,13 +41,18 @@ class Solver:
 
     def __init__(self, function: Function) -> None:
         self.batch = _BATCH.get(jax.default_backend(), _BATCH_ELSEWHERE)
-        self._minimise = jax.jit(lambda start, hold: _plain(minimise(function, list(start), hold=hold)))
+        self._minimise = jax.jit(
+            lambda start, hold, goal: minimise(function, list(start), hold=hold, edm_goal=goal)[:-1]
+        )
         self._warm = jax.jit(partial(_warm, function))
 
-    def __call__(self, start: np.ndarray, hold: np.ndarray | None = None, *, warm: bool = False) -> Found:
+    def __call__(
+        self, start: np.ndarray, hold: np.ndarray | None = None, *, warm: bool = False, goal: float = EDM_GOAL
+    ) -> Found:
         """The minima from `start` (parameters, points); parameters stay where they start where `hold` is True.
 
-        With `warm` Adam goes ahead, for starts that are far from any minimum.
+        `goal` is the estimated distance to the minimum at which a point has converged. With `warm` Adam goes ahead,
+        for starts that are far from any minimum.
         """
         points = start.shape[1]
         held = np.zeros(start.shape, bool) if hold is None else np.broadcast_to(hold, start.shape)
@@ -59,24 +64,20 @@ class Solver:
             begin = jnp.asarray(start[:, index])
             if warm:
                 begin = self._warm(begin)
-            found = self._minimise(begin, jnp.asarray(held[:, index]))
+            found = self._minimise(begin, jnp.asarray(held[:, index]), goal)
             parts.append([np.asarray(values)[..., : last - first] for values in found])
         return Found(*(np.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True)))
 
-    def lowest(self, starts: np.ndarray, hold: np.ndarray | None = None) -> Found:
+    def lowest(self, starts: np.ndarray, hold: np.ndarray | None = None, *, goal: float = EDM_GOAL) -> Found:
         """The lowest minimum of several starts (starts, parameters, points) at every point; converged ones first."""
         many, count, points = starts.shape
         flat = np.moveaxis(starts, 0, 1).reshape(count, -1)
         held = None if hold is None else np.tile(hold, (1, many))
-        found = [values.reshape(*values.shape[:-1], many, points) for values in self(flat, held)]
+        found = [values.reshape(*values.shape[:-1], many, points) for values in self(flat, held, goal=goal)]
         value, converged = found[1], found[5]
         usable = np.where(np.isnan(value), np.inf, value)
         index = np.argmin(np.where(converged | ~converged.any(0), usable, np.inf), axis=0)
         return Found(*(values[..., index, np.arange(points)] for values in found))
-
-
-def _plain(found: Minimum) -> tuple[Array, ...]:
-    return found[:-1]
 
 
 def _warm(function: Function, start: Array) -> Array:
