@@ -86,18 +86,19 @@ def test_unknown_model_and_constraint():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "fixed", "flat"),
+    ("model", "parameters", "fixed", "flat"),
     [
         # no constraint depends on it
-        ({"g_X": (1e-4, 1e-2), "theory.r_k": Parameter()}, {"m_X": 0.1}, "theory.r_k"),
-        # a valley: any g_X finds an m_X that gives the measured value
-        ({"m_X": Parameter(scale="log"), "g_X": Parameter()}, {}, "g_X"),
+        ("B-L", {"g_X": (1e-4, 1e-2), "theory.r_k": Parameter()}, {"m_X": 0.1}, "theory.r_k"),
+        # a valley: any g_V finds a g_A, any g_X finds an m_X that gives the measured value
+        ("muon-effective", {"g_V": Parameter(), "g_A": (-12.5, 12.5)}, {"m_X": 0.1}, "g_V"),
+        pytest.param("B-L", {"m_X": Parameter(scale="log"), "g_X": Parameter()}, {}, "g_X", marks=pytest.mark.slow),
         # eps and g_X enter one coupling
-        ({"g_X": (-1.0, 1.0), "eps": Parameter()}, {"m_X": 0.1}, "eps"),
+        ("B-L", {"g_X": (-1.0, 1.0), "eps": Parameter()}, {"m_X": 0.1}, "eps"),
     ],
 )
-def test_flat_profile_without_bounds(parameters, fixed, flat):
-    error = faults(parameters, fixed, model="B-L")
+def test_flat_profile_without_bounds(model, parameters, fixed, flat):
+    error = faults(parameters, fixed, model=model)
     assert [item.path for item in error.faults] == [f"parameters.{flat}"]
     assert "does not depend on it" in str(error)
 
