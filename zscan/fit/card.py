@@ -192,10 +192,12 @@ def _content(
 
 
 def _grid(problem: Problem, result: FitResult, name: str, interval: tuple[float, float], points: int) -> np.ndarray:
-    """Values around the 95 % interval, as far as the bounds allow, evenly on the scale of the parameter."""
+    """Values around the 95 % interval and the best fit, as far as the bounds allow, even on the parameter's scale."""
     centre = float(problem.to_unit(name, jnp.asarray(result.parameters[name])))
     ends = []
     for end, bound in zip(interval, (0.0, 1.0), strict=True):
         place = bound if math.isnan(end) else float(problem.to_unit(name, jnp.asarray(end)))
         ends.append(min(max(centre + _BEYOND * (place - centre), 0.0), 1.0))
-    return np.asarray(problem.from_unit(name, jnp.linspace(ends[0], ends[1], points)))
+    units = np.linspace(ends[0], ends[1], points)
+    units[np.argmin(np.abs(units - centre))] = centre
+    return np.asarray(problem.from_unit(name, jnp.asarray(units)))

@@ -54,6 +54,7 @@ from zscan.precision import as_float64, in_float64
 Bins = Bin | tuple[Bin, ...]
 Parabola = tuple[float | Array, Array, Array]  # a, b, c of the rate a + b t + c t^2 with t = g_sb/g_max
 R_K_BIN: Bin = (1.1, 6.0)
+_ROUNDING = 1e-14  # relative; R_K values closer than this are equal
 
 
 class Minimum(NamedTuple):
@@ -336,11 +337,13 @@ def _reach(
         others: Parabola = (standard_model(*q2_bin, "e").rate, zero, zero)
         if electrons:
             others = _parabola(m_X, width, g_max, g_V_e, g_A_e, q2_bin, "e", phase, longitudinal)
-        # The ends of the range are at t = +-1 or at a stationary point; t = 0 comes first and wins if all are equal.
+        # The ends of the range are at t = +-1 or at a stationary point; t = 0 wins if all are equal but for rounding.
         candidates = (zero, zero - 1, zero + 1, *_stationary(muons, others))
         values = jnp.stack([_ratio(muons, others, t) for t in candidates])
         t = jnp.stack([jnp.broadcast_to(candidate, values.shape[1:]) for candidate in candidates])
-        low, high = (jnp.take_along_axis(t, pick(values, axis=0)[None], 0)[0] for pick in (jnp.argmin, jnp.argmax))
+        margin = _ROUNDING * jnp.abs(values[0])
+        lowest, highest = (values.at[0].add(-margin)).argmin(axis=0), (values.at[0].add(margin)).argmax(axis=0)
+        low, high = (jnp.take_along_axis(t, index[None], 0)[0] for index in (lowest, highest))
         reaches.append(Reach(values.min(axis=0), values.max(axis=0), g_max * low, g_max * high))
     return reaches
 
