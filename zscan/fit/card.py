@@ -45,7 +45,7 @@ class _Normal(Section):
 
 
 class _Sample(Section):
-    draws: int = Field(default=1000, ge=10, le=1_000_000)
+    draws: int = Field(default=2000, ge=10, le=1_000_000)
     warmup: int = Field(default=1000, ge=10, le=1_000_000)
     chains: int = Field(default=4, ge=1, le=1000)
 
