@@ -162,7 +162,7 @@ def _content(
 ) -> FitFile:
     grids = {name: _grid(problem, result, name, found["95"][name], points) for name in problem.names}
     profiles = {
-        name: (grids[name], profile(problem, {name: grids[name]}, result=result).chi2 - result.chi2)
+        name: (grids[name], profile(problem, {name: grids[name]}, result=result, starts=12).chi2 - result.chi2)
         for name in problem.names
     }
     planes = {}

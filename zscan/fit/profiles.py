@@ -18,6 +18,7 @@ from zscan.minimise import EDM_GOAL
 from zscan.precision import in_float64
 
 _STEPS = 60  # towards a crossing, at most
+_SWEEPS = 3  # over the points of a profile, each started from where its neighbours ended
 _LEVEL = 1e-5  # of n_sigma
 _PRECISE = 1e-9  # of the range between the bounds
 _NO_ERROR = 0.01  # first step where the error is undefined, of the range between the bounds
@@ -68,7 +69,13 @@ def profile(
     begin = _starts(problem, result, starts)
     if hold.all():
         begin = begin[:1]
-    found = problem.solver.lowest(*_held(begin, units, hold[:, None] & np.ones(units.shape, bool)), goal=goal)
+    held = hold[:, None] & np.ones(units.shape, bool)
+    found = problem.solver.lowest(*_held(begin, units, held), goal=goal)
+    if len(values) == 1 and not hold.all():
+        for _ in range(_SWEEPS):
+            # Where the lowest point lies at a step of the likelihood, a neighbour has often come closer to it
+            near = np.stack([found.x, np.roll(found.x, 1, axis=1), np.roll(found.x, -1, axis=1)])
+            found = problem.solver.lowest(np.where(held, units, near), held, goal=goal)
     others = {
         name: np.asarray(problem.from_unit(name, jnp.asarray(found.x[index]))).reshape(shape)
         for index, name in enumerate(problem.names)

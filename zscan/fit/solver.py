@@ -69,14 +69,18 @@ class Solver:
         return Found(*(np.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True)))
 
     def lowest(self, starts: np.ndarray, hold: np.ndarray | None = None, *, goal: float = EDM_GOAL) -> Found:
-        """The lowest minimum of several starts (starts, parameters, points) at every point; converged ones first."""
+        """The lowest point found from several starts (starts, parameters, points), at every point.
+
+        One that has not converged counts where it is lower by more than `goal`: at a step of the likelihood, such as
+        the end of a limit curve, the lowest point has no vanishing slope.
+        """
         many, count, points = starts.shape
         flat = np.moveaxis(starts, 0, 1).reshape(count, -1)
         held = None if hold is None else np.tile(hold, (1, many))
         found = [values.reshape(*values.shape[:-1], many, points) for values in self(flat, held, goal=goal)]
         value, converged = found[1], found[5]
         usable = np.where(np.isnan(value), np.inf, value)
-        index = np.argmin(np.where(converged | ~converged.any(0), usable, np.inf), axis=0)
+        index = np.argmin(np.where(converged, usable, usable + goal), axis=0)
         return Found(*(values[..., index, np.arange(points)] for values in found))
 
 
