@@ -12,6 +12,7 @@ import pytest
 import zscan
 from zscan.catalogue import parse_selection
 from zscan.errors import CardError, CorruptFileError, ForeignFileError
+from zscan.model import GENERATIONS
 from zscan.results.schema import info, verify
 from zscan.scans.spec import load_card
 
@@ -42,15 +43,9 @@ def test_every_entry_gives_the_numbers_of_its_model(path: Path) -> None:
         rows = parse_selection("max=3").assigned()
         np.testing.assert_array_equal([charges[f"charge.L.{name}"] for name in ("e", "mu", "tau")], rows[:, 1:4].T)
         for index in (0, 5, len(rows) // 2, len(rows) - 1):
-            species = {
-                "Q": ("1", "2", "3"),
-                "U": ("u", "c", "t"),
-                "D": ("d", "s", "b"),
-                "L": ("e", "mu", "tau"),
-                "E": ("e", "mu", "tau"),
-                "N": ("1", "2", "3"),
+            table = {
+                key: [int(charges[f"charge.{key}.{n}"][index]) for n in names] for key, names in GENERATIONS.items()
             }
-            table = {key: [int(charges[f"charge.{key}.{n}"][index]) for n in names] for key, names in species.items()}
             model = zscan.Model("one", **table, eps_over_g=0.1)
             assert not any(model.anomalies().values())
             for name, term in zscan.log_likelihood(model, CONSTRAINTS).terms(m_X, g_X).items():
