@@ -38,20 +38,18 @@ def minuit(problem: Problem, start: Mapping[str, float] | None = None, *, minos:
         if name not in names:
             raise UnknownNameError(f"{name!r} is not a free parameter: {nearest(name, names)}")
     units = start_points(problem, _LOOKS, 0)
-    looks = np.asarray(jax.jit(problem.unit_function())(list(jnp.asarray(units))))
+    looks = np.asarray(problem.values(list(jnp.asarray(units))))
     lowest = units[:, int(np.nanargmin(looks))]
     values = {name: float(problem.from_unit(name, lowest[index])) for index, name in enumerate(names)}
     values |= dict(start or {})
 
-    both = jax.jit(jax.value_and_grad(lambda x: problem.chi2({name: x[i] for i, name in enumerate(names)})))
-
     def chi2(x: np.ndarray) -> float:
         with jax.enable_x64(True):
-            return float(both(np.asarray(x))[0])
+            return float(problem.value_and_gradient(np.asarray(x))[0])
 
     def gradient(x: np.ndarray) -> np.ndarray:
         with jax.enable_x64(True):
-            return np.asarray(both(np.asarray(x))[1])
+            return np.asarray(problem.value_and_gradient(np.asarray(x))[1])
 
     fit = Minuit(chi2, np.array([values[name] for name in names]), grad=gradient, name=names)
     fit.errordef = Minuit.LEAST_SQUARES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -169,6 +169,20 @@ class Problem:
     def solver(self) -> Solver:
         """What minimises this problem, compiled once."""
         return Solver(self.unit_function())
+
+    @cached_property
+    def value_and_gradient(self) -> Callable[[ArrayLike], tuple[Array, Array]]:
+        """chi2 and its gradient at one point, an array of the free parameters; compiled once."""
+
+        def chi2(x: Array) -> Array:
+            return self.chi2({name: x[index] for index, name in enumerate(self.names)})
+
+        return jax.jit(jax.value_and_grad(chi2))
+
+    @cached_property
+    def values(self) -> Callable[[list[Array]], Array]:
+        """`unit_function()`, compiled once."""
+        return jax.jit(self.unit_function())
 
     def _flat(self) -> list[str]:
         """Parameters without bounds whose profile is flat."""
