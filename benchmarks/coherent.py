@@ -1,10 +1,10 @@
-"""Time of the profiled COHERENT chi2 on one core, next to a textbook implementation of the same numbers.
+"""Time of the profiled COHERENT chi2 on one core, next to a textbook implementation of the same
+numbers.
 
     python benchmarks/coherent.py [--points N]
 
-The map is N x N points (default 200) of B - 3 L_mu in (m_X, g_X). The textbook is a plain vmap over points of six steps
-of Newton's method on the 144 bins.
-"""
+The map is N x N points (default 200) of B - 3 L_mu in (m_X, g_X). The textbook is a plain vmap over
+points of six steps of Newton's method on the 144 bins."""
 
 from __future__ import annotations
 
@@ -45,10 +45,16 @@ def textbook(m_X: Array, *g: Array) -> Array:
     for _ in range(_STEPS):
         expected = jnp.tensordot(x, parts, axes=1)
         gradient = 2 * jnp.sum(parts * (1 - counts / expected), axis=(1, 2)) + penalty * (1 - 1 / x)
-        hessian = 2 * jnp.einsum("iet,jet,et->ij", parts, parts, counts / expected**2) + jnp.diag(penalty / x**2)
+        hessian = 2 * jnp.einsum("iet,jet,et->ij", parts, parts, counts / expected**2) + jnp.diag(
+            penalty / x**2
+        )
         x = jnp.maximum(x - jnp.linalg.solve(hessian, gradient), 0.1 * x)
     expected = jnp.tensordot(x, parts, axes=1)
-    terms = expected - counts + jnp.where(counts > 0, counts * jnp.log(jnp.maximum(counts, 1) / expected), 0.0)
+    terms = (
+        expected
+        - counts
+        + jnp.where(counts > 0, counts * jnp.log(jnp.maximum(counts, 1) / expected), 0.0)
+    )
     return 2 * jnp.sum(terms) + jnp.sum(penalty * (x - 1 - jnp.log(x)))
 
 
@@ -71,13 +77,17 @@ def measure(label: str, function: Callable[[Array, Array], Any], m_X: Array, g_X
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--points", type=int, default=200, help="points along each axis")
     number = parser.parse_args().points
     m_X, g_X = jnp.geomspace(1e-3, 1.0, number), jnp.geomspace(1e-6, 1e-2, number)
     plain = jax.vmap(jax.vmap(lambda m, g: coupled(textbook, m, g), (None, 0)), (0, None))
     ours = measure("zscan", lambda m, g: coupled(coherent.chi2, m[:, None], g[None, :]), m_X, g_X)
-    gradient = jax.grad(lambda m, g: coupled(coherent.chi2, m[:, None], g[None, :]).sum(), argnums=(0, 1))
+    gradient = jax.grad(
+        lambda m, g: coupled(coherent.chi2, m[:, None], g[None, :]).sum(), argnums=(0, 1)
+    )
     measure("zscan, gradient in m_X, g_X", gradient, m_X, g_X)
     theirs = measure("textbook vmap", plain, m_X, g_X)
     difference = float(np.max(np.abs(np.asarray(ours) - np.asarray(theirs))))

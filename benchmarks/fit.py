@@ -1,9 +1,8 @@
 """Speed of fits: `python benchmarks/fit.py [--starts N] [--points K] [--toys T]`.
 
-Everything side by side in one run, as a user sees it: the first fit of a problem compiles, later calls and intervals
-and profiles of the same problem do not. Fits of N starts against one; zscan against
-iminuit on the same problem (same likelihood, same gradient); a K x K profile; T toys.
-"""
+Everything side by side in one run, as a user sees it: the first fit of a problem compiles, later
+calls and intervals and profiles of the same problem do not. Fits of N starts against one; zscan
+against iminuit on the same problem (same likelihood, same gradient); a K x K profile; T toys."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ REPEATS = 3
 
 
 def problem() -> Problem:
-    """Two parameters, two minima of the same depth: muon couplings and b -> s coupling at 2.6 GeV."""
+    """Two parameters, two minima of equal depth: muon couplings and b -> s coupling at 2.6 GeV."""
     return Problem(
         "muon-effective",
         ["delta_a_mu", "trident_ccfr", "r_k"],
@@ -50,8 +49,13 @@ def wall(call: Callable[[], object]) -> float:
 
 
 def best_fits(make: Callable[[], Problem], starts: int) -> None:
-    """Print times of one and of many starts, in turns; one start also without the padding to a whole batch."""
-    first = {number: wall(lambda number=number: maximum_likelihood(make(), starts=number)) for number in (1, starts)}
+    """Print times of one and of many starts, in turns; one start also without the padding to a
+    whole batch.
+    """
+    first = {
+        number: wall(lambda number=number: maximum_likelihood(make(), starts=number))
+        for number in (1, starts)
+    }
     made, bare = make(), make()
     bare.solver.batch = 1
     calls = {
@@ -61,7 +65,10 @@ def best_fits(make: Callable[[], Problem], starts: int) -> None:
     }
     for call in calls.values():
         call()
-    later = {number: statistics.median([wall(call) for _ in range(REPEATS)]) for number, call in calls.items()}
+    later = {
+        number: statistics.median([wall(call) for _ in range(REPEATS)])
+        for number, call in calls.items()
+    }
     print(f"best fit of {', '.join(made.names)}{'':12} 1 start   {starts} starts   ratio")
     for name, one, many in (
         ("first call, with compilation", first[1], first[starts]),
@@ -82,7 +89,10 @@ def against_iminuit(make: Callable[[], Problem]) -> None:
         sides.append(wall(lambda: intervals(made, result)))
         minos.append(wall(lambda: minuit(made)))
     print(f"the same problem, median of {REPEATS}{'':16} zscan     iminuit   ratio")
-    rows = (("fit (64 starts, 1 start)", ours, theirs), ("intervals (MINOS with fit)", sides, minos))
+    rows = (
+        ("fit (64 starts, 1 start)", ours, theirs),
+        ("intervals (MINOS with fit)", sides, minos),
+    )
     for name, mine, other in rows:
         a, b = statistics.median(mine), statistics.median(other)
         print(f"  {name:28} {a:8.3f} s {b:8.3f} s {a / b:8.2f}")
@@ -92,13 +102,18 @@ def against_iminuit(make: Callable[[], Problem]) -> None:
 
 def main() -> None:
     """Run all parts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--starts", type=int, default=1000)
     parser.add_argument("--points", type=int, default=100, help="points per axis of the profile")
     parser.add_argument("--toys", type=int, default=500)
     arguments = parser.parse_args()
     zscan.enable_x64()
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {jax.local_devices()[0].device_kind}")
+    print(
+        f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, "
+        f"{jax.local_devices()[0].device_kind}"
+    )
     for make in (light_problem, problem):
         best_fits(make, arguments.starts)
         against_iminuit(make)
@@ -107,10 +122,16 @@ def main() -> None:
         ["delta_a_mu", "trident_ccfr"],
         parameters={"m_X": (0.01, 1.0), "g_V": (1e-4, 1e-2), "g_A": (-5e-3, 5e-3)},
     )
-    grid = {"m_X": np.geomspace(0.01, 1, arguments.points), "g_V": np.geomspace(1e-4, 1e-2, arguments.points)}
+    grid = {
+        "m_X": np.geomspace(0.01, 1, arguments.points),
+        "g_V": np.geomspace(1e-4, 1e-2, arguments.points),
+    }
     for name in ("first", "second"):
         seconds = wall(lambda: profile(three, grid))
-        print(f"profile over g_A on {arguments.points} x {arguments.points} points, {name} call: {seconds:.2f} s")
+        print(
+            f"profile over g_A on {arguments.points} x {arguments.points} points, {name} call: "
+            f"{seconds:.2f} s"
+        )
     light = light_problem()
     for name in ("first", "second"):
         seconds = wall(lambda: toys(light, {"g_V": 3e-3, "g_A": 1e-3}, arguments.toys))

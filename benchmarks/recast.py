@@ -11,18 +11,22 @@ import jax
 import numpy as np
 
 from zscan import enable_x64
-from zscan.coupling import Couplings, couplings
+from zscan.kernels.couplings import Couplings, couplings
 from zscan.limits import load, signal_strengths
-from zscan.model import GENERATIONS
+from zscan.models import GENERATIONS
 
 MASSES = np.geomspace(2e-3, 8.0, 100)[:, None]
 
 
 def models(number: int) -> Couplings:
-    """Couplings of `number` random models with loop mixing, so that every coupling depends on mass and model."""
+    """Couplings of `number` random models with loop mixing, so that every coupling depends on mass
+    and model.
+    """
     rng = np.random.default_rng(1)
     names = [f"charge.{species}.{name}" for species, names in GENERATIONS.items() for name in names]
-    charges = {name: rng.integers(-3, 4, (1, number)) for name in names if not name.startswith("charge.N")}
+    charges = {
+        name: rng.integers(-3, 4, (1, number)) for name in names if not name.startswith("charge.N")
+    }
     return couplings("Lmu-Ltau", MASSES, np.full((1, number), 1e-3), charges=charges)
 
 
@@ -37,8 +41,9 @@ def main() -> None:
             jax.block_until_ready(signal_strengths(limits, MASSES, arrays))
             seconds.append(time.perf_counter() - start)
         print(
-            f"{number:6d} models x {MASSES.size} masses x {len(limits)} limits: {min(seconds):.3f} s "
-            f"({number / min(seconds):.0f} models/s), first call with compilation {seconds[0]:.2f} s"
+            f"{number:6d} models x {MASSES.size} masses x {len(limits)} limits: {min(seconds):.3f} "
+            f"s ({number / min(seconds):.0f} models/s), first call with compilation "
+            f"{seconds[0]:.2f} s"
         )
 
 

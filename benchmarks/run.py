@@ -1,10 +1,10 @@
 """Speed of the kernels and of a whole scan: `python benchmarks/run.py [--points K] [--folder DIR]`.
 
-Kernels: points per second on a K x K grid of masses and couplings, and how many times faster that is than evaluating
-every point on its own (a flattened mesh). Scan: bytes per second of a whole run (tiles, map and all) of 1e7 points and
-four constraints, next to NumPy writing as many bytes with one fsync, in turns. Start-up (card, likelihood,
-compilation) is listed apart. Everything is the best and the median of several repetitions.
-"""
+Kernels: points per second on a K x K grid of masses and couplings, and how many times faster that
+is than evaluating every point on its own (a flattened mesh). Scan: bytes per second of a whole run
+(tiles, map and all) of 1e7 points and four constraints, next to NumPy writing as many bytes with
+one fsync, in turns. Start-up (card, likelihood, compilation) is listed apart. Everything is the
+best and the median of several repetitions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from jax import Array
 
 import zscan
 from zscan.kernels import borexino, g2, trident
-from zscan.scans import runner
+from zscan.scans import executors
 from zscan.scans.spec import load_card
 from zscan.scans.tiles import TileEvaluator
 
@@ -43,7 +43,8 @@ KERNELS: dict[str, Callable[[Array, Array], Array]] = {
     "borexino": lambda m_X, g_X: borexino.rate_ratio(m_X, 0.01 * g_X, 0.01 * g_X, 0.0, g_X, -g_X),
 }
 REPEATS = 5
-FLAT_SHARE = 20  # the flattened evaluation takes this fraction of the masses: it is slow and needs much memory
+# the flattened evaluation takes this fraction of the masses: it is slow and needs much memory
+FLAT_SHARE = 20
 
 
 def times(call: Callable[[], object], repeats: int = REPEATS) -> list[float]:
@@ -84,7 +85,7 @@ def scan(folder: Path) -> None:
     evaluator = TileEvaluator(spec, spec.grid)
     evaluator(spec.grid.tile(0))()
     compiled = time.perf_counter()
-    runner.TileEvaluator = lambda spec, grid: evaluator  # type: ignore[assignment,misc]
+    executors.TileEvaluator = lambda spec, grid: evaluator  # type: ignore[assignment,misc]
     out, plain = folder / "benchmark.h5", folder / "benchmark.bin"
     numbers = np.ones((len(spec.constraints), spec.grid.points), np.float32)
     status = np.ones(numbers.shape, np.uint8)
@@ -100,28 +101,46 @@ def scan(folder: Path) -> None:
     runs, writes = [], []
     for _ in range(REPEATS + 1):
         writes += times(numpy_writes, 1)
-        runs += times(lambda: runner.run_scan(spec, out, force=True, progress=False), 1)
+        runs += times(lambda: zscan.run_scan(spec, out, force=True, progress=False), 1)
     # The first turn touches memory and disk blocks that no one has used before.
     runs, writes = sorted(runs[1:]), sorted(writes[1:])
     evaluation = times(lambda: [evaluator(tile)() for tile in spec.grid])
-    print(f"scan of {spec.grid.points:.0e} points x {len(spec.constraints)} constraints, {size / 1e6:.0f} MB of map")
-    print(f"  start-up: card and likelihood {loaded - start:.2f} s, compilation {compiled - loaded:.2f} s")
-    print(f"  evaluation alone    {evaluation[0]:6.3f} s (median {statistics.median(evaluation):.3f})")
+    print(
+        f"scan of {spec.grid.points:.0e} points x {len(spec.constraints)} constraints, "
+        f"{size / 1e6:.0f} MB of map"
+    )
+    print(
+        f"  start-up: card and likelihood {loaded - start:.2f} s, compilation "
+        f"{compiled - loaded:.2f} s"
+    )
+    print(
+        f"  evaluation alone    {evaluation[0]:6.3f} s (median {statistics.median(evaluation):.3f})"
+    )
     for name, found in (("whole run", runs), ("numpy and fsync", writes)):
         middle = statistics.median(found)
-        print(f"  {name:19} {found[0]:6.3f} s (median {middle:.3f}), {size / found[0] / 1e6:6.0f} MB/s")
+        print(
+            f"  {name:19} {found[0]:6.3f} s (median {middle:.3f}), {size / found[0] / 1e6:6.0f} "
+            "MB/s"
+        )
     middle = statistics.median(runs) / statistics.median(writes)
     print(f"  ratio               {runs[0] / writes[0]:6.2f}   (median {middle:.2f})")
 
 
 def main() -> None:
     """Run both parts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=int, default=4000, help="points per axis of the kernel part")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--points", type=int, default=4000, help="points per axis of the kernel part"
+    )
     parser.add_argument("--folder", help="where to write (default: a temporary folder)")
     arguments = parser.parse_args()
     zscan.enable_x64()
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {jax.local_devices()[0].device_kind}")
+    print(
+        f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, "
+        f"{jax.local_devices()[0].device_kind}"
+    )
     kernels(arguments.points)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         scan(Path(folder))

@@ -2,18 +2,20 @@
 
     python kernels/btokll.py
 
-Needs the dev extra (flavio >= 2.7 with particle < 1; flavio does not import with particle >= 1); takes seconds.
+Needs the dev extra (flavio >= 2.7 with particle < 1; flavio does not import with particle >= 1);
+takes seconds.
 
-All q2 dependence of the amplitude that is not kinematics or a local form factor is in the effective coefficients
-C9eff (with Y(q2), the two-loop matrix elements of O1, O2, O8, and the CKM-suppressed up-quark part) and C7eff, which
-flavio evaluates for the b quark and, with conjugated CKM phases, for its CP conjugate. C7eff here includes the
-right-handed C7' (m_s/m_b), since only the sum enters B -> K. Neither depends on the lepton. Form factors are not
-tabulated but given by their parameters, so that they can be varied.
+All q2 dependence of the amplitude that is not kinematics or a local form factor is in the effective
+coefficients C9eff (with Y(q2), the two-loop matrix elements of O1, O2, O8, and the CKM-suppressed
+up-quark part) and C7eff, which flavio evaluates for the b quark and, with conjugated CKM phases,
+for its CP conjugate. C7eff here includes the right-handed C7' (m_s/m_b), since only the sum enters
+B -> K. Neither depends on the lepton. Form factors are not tabulated but given by their parameters,
+so that they can be varied.
 
-flavio interpolates its two-loop functions linearly, which leaves kinks of relative size 1e-4 in C9eff; spacings finer
-than 0.05 GeV^2 therefore add nothing to an integral over q2. Below 1.1 GeV^2, where ln(q2) varies faster, the spacing
-is 0.02 GeV^2. Beyond 6 GeV^2 the charm threshold is near, and flavio itself warns.
-"""
+flavio interpolates its two-loop functions linearly, which leaves kinks of relative size 1e-4 in
+C9eff; spacings finer than 0.05 GeV^2 therefore add nothing to an integral over q2. Below 1.1 GeV^2,
+where ln(q2) varies faster, the spacing is 0.02 GeV^2. Beyond 6 GeV^2 the charm threshold is near,
+and flavio itself warns."""
 
 from __future__ import annotations
 
@@ -67,12 +69,17 @@ HEADER = """\
 Standard Model amplitudes of B+ -> K+ l l, and inputs of B -> K(*) l l, nu nu, X. Units: GeV.
 Made by: python kernels/btokll.py, with flavio {flavio} and wilson {wilson}.
 Central default parameters of flavio; MSbar scale {scale} GeV.
-Rows: q2 [GeV^2], then Re and Im of C9eff and C7eff + C7' for b, then the same four for the CP conjugate.
-C10, alpha_em, m_b (MSbar) and C_L (of the operator (sbar gamma P_L b)(nubar gamma (1 - gamma5) nu)) are at that
+Rows: q2 [GeV^2], then Re and Im of C9eff and C7eff + C7' for b, then the same four for the CP \
+conjugate.
+C10, alpha_em, m_b (MSbar) and C_L (of the operator (sbar gamma P_L b)(nubar gamma (1 - gamma5) \
+nu)) are at that
 scale; lambda_t = V_tb V_ts^*.
-Names plus_*, zero_*, tensor_*, kstar_*: coefficients of the form factors in z(q2) - z(0) and their pole masses.
-References: flavio arXiv:1810.08132; C9eff and Y(q2) arXiv:0811.1214; two-loop matrix elements arXiv:0810.4077,
-hep-ph/0403185, hep-ph/0312063; form factors B -> K arXiv:2305.06301 (series as in arXiv:1811.00983),
+Names plus_*, zero_*, tensor_*, kstar_*: coefficients of the form factors in z(q2) - z(0) and \
+their pole masses.
+References: flavio arXiv:1810.08132; C9eff and Y(q2) arXiv:0811.1214; two-loop matrix elements \
+arXiv:0810.4077,
+hep-ph/0403185, hep-ph/0312063; form factors B -> K arXiv:2305.06301 (series as in \
+arXiv:1811.00983),
 B -> K* arXiv:1503.05534; masses, lifetimes and CKM as in flavio (PDG, and its CKM defaults).
 """
 
@@ -110,7 +117,9 @@ def main() -> None:
     versions = {name: importlib.metadata.version(name) for name in ("flavio", "wilson")}
     lines = ["# " + line for line in HEADER.format(scale=scale, **versions).splitlines()]
     lines += [f"{name} = {float(value)!r}" for name, value in scalars.items()]
-    lines += [f"{q2:.2f} " + " ".join(f"{value:.13e}" for value in row(q2)[1:]) for q2 in np.round(Q2, 2)]
+    lines += [
+        f"{q2:.2f} " + " ".join(f"{value:.13e}" for value in row(q2)[1:]) for q2 in np.round(Q2, 2)
+    ]
     TABLE.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 

@@ -1,15 +1,18 @@
-"""Recipe of zscan/kernels/tables/trident.txt: coherent neutrino trident on iron with a light X in the t-channel.
+"""Recipe of zscan/kernels/tables/trident.txt: coherent neutrino trident on iron with a light X in
+the t-channel.
 
     python kernels/trident.py [--replicas N] [--log2-points N] [-o PATH]
 
-integrates nu_mu Fe -> nu_mu mu+ mu- Fe over the full four-body phase space (no equivalent-photon approximation) for a
-neutrino of 160 GeV, and writes four functions of m_X for each selection of `SELECTIONS`:
+integrates nu_mu Fe -> nu_mu mu+ mu- Fe over the full four-body phase space (no equivalent-photon
+approximation) for a neutrino of 160 GeV, and writes four functions of m_X for each selection of
+`SELECTIONS`:
 
     v_n = m_X^(2n) < (K^2 + m_X^2)^-n >_V / sigma_SM,  a_n with the axial weight,  n = 1, 2,
 
-K^2 > 0 being the square of the momentum that the neutrino loses. The cross section with X is a quadratic polynomial in
-the couplings with these coefficients (zscan.kernels.trident). The phase space and the squared amplitude are those of
-arXiv:1902.06765 in another form: two-component spinors in the rest frame of the nucleus.
+K^2 > 0 being the square of the momentum that the neutrino loses. The cross section with X is a
+quadratic polynomial in the couplings with these coefficients (zscan.kernels.trident). The phase
+space and the squared amplitude are those of arXiv:1902.06765 in another form: two-component spinors
+in the rest frame of the nucleus.
 
 Four-vectors are arrays (4, N), matrices (2, 2, N), points of the unit cube (7, N); energies in GeV.
 """
@@ -36,15 +39,37 @@ NUCLEAR_CHARGE = 26
 NUCLEAR_MASS = 55.85 * 0.9315  # natural iron
 HBAR_C = 0.1973269804  # GeV fm, CODATA 2018
 GEV2_TO_FB = 0.3893793721e12  # GeV^-2 in fb, CODATA 2018
-G_V_SM, G_A_SM = 0.5 + 2 * SIN2_THETA_W_MZ.value, -0.5  # W and Z exchange together, at low momentum transfer
+G_V_SM, G_A_SM = (
+    0.5 + 2 * SIN2_THETA_W_MZ.value,
+    -0.5,
+)  # W and Z exchange together, at low momentum transfer
 
-# Fourier-Bessel expansion of the charge density of 56Fe: de Vries, de Jager, de Vries, At. Data Nucl. Data Tables 36
-# (1987) 495.
+# Fourier-Bessel expansion of the charge density of 56Fe: de Vries, de Jager, de Vries, At. Data
+# Nucl. Data Tables 36 (1987) 495.
 CHARGE_RADIUS = 9.0  # fm, where the expansion ends
 FOURIER_BESSEL = np.array(
     [
-        *(0.042018, 0.062337, 0.23995e-3, -0.032776, -0.79941e-2, 0.010844, 0.49123e-2, -0.22144e-2, -0.18146e-3),
-        *(0.37261e-3, -0.23296e-3, 0.11494e-3, -0.50596e-4, 0.20652e-4, -0.79428e-5, 0.28986e-5, -0.10075e-5),
+        *(
+            0.042018,
+            0.062337,
+            0.23995e-3,
+            -0.032776,
+            -0.79941e-2,
+            0.010844,
+            0.49123e-2,
+            -0.22144e-2,
+            -0.18146e-3,
+        ),
+        *(
+            0.37261e-3,
+            -0.23296e-3,
+            0.11494e-3,
+            -0.50596e-4,
+            0.20652e-4,
+            -0.79428e-5,
+            0.28986e-5,
+            -0.10075e-5,
+        ),
     ]
 )
 
@@ -59,7 +84,9 @@ SEED = 20210715
 
 
 class Events(NamedTuple):
-    """Momenta in the laboratory, and the volume of four-body phase space [GeV^4] per volume of the unit cube."""
+    """Momenta in the laboratory, and the volume of four-body phase space [GeV^4] per volume of the
+    unit cube.
+    """
 
     k1: np.ndarray
     k2: np.ndarray
@@ -72,7 +99,9 @@ class Events(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """K^2 and the cross section densities in the unit cube [fb] of G_V^2, of G_A^2 and of 2 G_V G_A."""
+    """K^2 and the cross section densities in the unit cube [fb] of G_V^2, of G_A^2 and of 2 G_V
+    G_A.
+    """
 
     K2: np.ndarray
     vector: np.ndarray
@@ -81,7 +110,9 @@ class Sample(NamedTuple):
 
 
 class Result(NamedTuple):
-    """(v1, a1, v2, a2) at each mass and (sigma_SM, sigma_V, sigma_A) [fb], with errors of one standard deviation."""
+    """(v1, a1, v2, a2) at each mass and (sigma_SM, sigma_V, sigma_A) [fb], with errors of one
+    standard deviation.
+    """
 
     coefficients: np.ndarray
     coefficient_errors: np.ndarray
@@ -109,15 +140,19 @@ def amplitude(
     Q2: np.ndarray,
     nuclear_mass: float = NUCLEAR_MASS,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """T1 [GeV^4], T2 [GeV^2], T3 [GeV^4] of S = G_V^2 (T1 - m^2 T2) + G_A^2 (T1 + m^2 T2) + 2 G_V G_A T3.
+    """T1 [GeV^4], T2 [GeV^2], T3 [GeV^4] of S = G_V^2 (T1 - m^2 T2) + G_A^2 (T1 + m^2 T2) + 2 G_V
+    G_A T3.
 
-    k1, k2: incoming and outgoing neutrino; q: momentum given by the nucleus at rest, q^2 = -Q2. S is the squared
-    amplitude of a nucleus of spin 0, without form factor, charges and propagator of the photon.
-    """
+    k1, k2: incoming and outgoing neutrino; q: momentum given by the nucleus at rest, q^2 = -Q2. S
+    is the squared amplitude of a nucleus of spin 0, without form factor, charges and propagator of
+    the photon."""
     spinor_in, spinor_out = _neutrino_spinor(k1), _neutrino_spinor(k2)
     J = 4 * spinor_in[:, None] * spinor_out.conj()[None, :]
     J_bar = np.array([[J[1, 1], -J[0, 1]], [-J[1, 0], J[0, 0]]])
-    plus, minus = nuclear_mass / (Q2 + 2 * _dot(q, p_plus)), nuclear_mass / (Q2 + 2 * _dot(q, p_minus))
+    plus, minus = (
+        nuclear_mass / (Q2 + 2 * _dot(q, p_plus)),
+        nuclear_mass / (Q2 + 2 * _dot(q, p_minus)),
+    )
     # The muon line with the photon before or after the weak vertex, for both chiralities.
     right = plus * _shifted(_upper(q), -2 * p_plus[0])
     left = minus * _shifted(-_upper(q), 2 * p_minus[0])
@@ -131,10 +166,11 @@ def amplitude(
 
 
 def phase_space(u: np.ndarray) -> Events:
-    """Map points of the unit cube to events: Q^2, s', W^2, K^2, angle of k2, polar and azimuthal angle of the mu-.
+    """Map points of the unit cube to events: Q^2, s', W^2, K^2, angle of k2, polar and azimuthal
+    angle of the mu-.
 
-    s' = (k1 + q)^2, W^2 = (p+ + p-)^2, K^2 = -(k1 - k2)^2. The azimuth of the whole event is integrated out.
-    """
+    s' = (k1 + q)^2, W^2 = (p+ + p-)^2, K^2 = -(k1 - k2)^2. The azimuth of the whole event is
+    integrated out."""
     m, M, E = MUON_MASS, NUCLEAR_MASS, E_NU
     u_Q2, u_s, u_W2, u_K2, u_neutrino, u_cos, u_phi = u
     Q2_min, Q2_max = _q2_range()
@@ -182,7 +218,9 @@ def integrand(u: np.ndarray, selection: str) -> Sample:
     k1, k2, p_plus, p_minus, q, Q2, _, volume = (array[..., kept] for array in events)
     T1, T2, T3 = amplitude(k1, k2, p_plus, p_minus, q, Q2)
     coupling = G_F.value**2 / 2 * (4 * math.pi * ALPHA_EM.value * NUCLEAR_CHARGE) ** 2
-    factor = GEV2_TO_FB * coupling / (4 * NUCLEAR_MASS * E_NU) * 4 * volume * (form_factor(Q2) / Q2) ** 2
+    factor = (
+        GEV2_TO_FB * coupling / (4 * NUCLEAR_MASS * E_NU) * 4 * volume * (form_factor(Q2) / Q2) ** 2
+    )
     vector, axial, interference = np.zeros((3, u.shape[1]))
     vector[kept] = factor * (T1 - MUON_MASS**2 * T2)
     axial[kept] = factor * (T1 + MUON_MASS**2 * T2)
@@ -197,16 +235,21 @@ def train(selection: str) -> np.ndarray:
         importance = np.zeros((DIMENSIONS, BINS))
         for x, part in _chunks(selection, edges, TRAINING_LOG2_POINTS, (SEED, 0, training_round)):
             f = G_V_SM**2 * part.vector + G_A_SM**2 * part.axial
-            # A light X weights K^2 ~ m_X^2, where the cross section of the Standard Model has little.
+            # A light X weights K^2 ~ m_X^2, where the cross section of the Standard Model has
+            # little.
             f *= 1 + sum(0.1 / m2 * (m2 / (part.K2 + m2)) ** 2 for m2 in (1e-2, 1e-4, 1e-6))
             for axis in range(DIMENSIONS):
-                importance[axis] += np.bincount((x[axis] * BINS).astype(int), weights=f**2, minlength=BINS)
+                importance[axis] += np.bincount(
+                    (x[axis] * BINS).astype(int), weights=f**2, minlength=BINS
+                )
         edges = np.array([_refined(*axis) for axis in zip(edges, importance, strict=True)])
     return edges
 
 
 def sample(selection: str, edges: np.ndarray, log2_points: int, replica: int) -> Sample:
-    """One scrambled Sobol set of 2^log2_points points; the mean of a density over it is a cross section."""
+    """One scrambled Sobol set of 2^log2_points points; the mean of a density over it is a cross
+    section.
+    """
     parts = [part for _, part in _chunks(selection, edges, log2_points, (SEED, 1, replica))]
     return Sample(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
@@ -243,10 +286,13 @@ Neutrino trident nu_mu Fe -> nu_mu mu+ mu- Fe, coherent, with a light X in the t
 Recipe: python kernels/trident.py --replicas {replicas} --log2-points {log2_points}
   (scrambled Sobol points of scipy.stats.qmc on a trained grid, seed {SEED}).
 Constants: E_nu = {E_NU} GeV, G_F = {G_F.value} GeV^-2, alpha = 1/{1 / ALPHA_EM.value:.9f},
-  sin^2 theta_W = {SIN2_THETA_W_MZ.value}, m_mu = {MUON_MASS} GeV, Z = {NUCLEAR_CHARGE}, M_Fe = {NUCLEAR_MASS} GeV,
-  hbar c = {HBAR_C} GeV fm, 1/GeV^2 = {GEV2_TO_FB} fb, Fourier-Bessel form factor of 56Fe (radius {CHARGE_RADIUS} fm).
+  sin^2 theta_W = {SIN2_THETA_W_MZ.value}, m_mu = {MUON_MASS} GeV, Z = {NUCLEAR_CHARGE}, M_Fe = \
+{NUCLEAR_MASS} GeV,
+  hbar c = {HBAR_C} GeV fm, 1/GeV^2 = {GEV2_TO_FB} fb, Fourier-Bessel form factor of 56Fe (radius \
+{CHARGE_RADIUS} fm).
 Selections: inclusive = no cut; E_mu>9GeV = both muons above 9 GeV in the laboratory.
-v_n = m_X^(2n) < (K^2 + m_X^2)^-n >_V / sigma_SM, a_n with the axial weight; K = momentum lost by the neutrino;
+v_n = m_X^(2n) < (K^2 + m_X^2)^-n >_V / sigma_SM, a_n with the axial weight; K = momentum lost by \
+the neutrino;
   sigma_SM = G_V^2 sigma_V + G_A^2 sigma_A, G_V = 1/2 + 2 sin^2 theta_W, G_A = -1/2.
 Errors: one standard deviation of the mean over the replicas.
 References: arXiv:1902.06765 (process, phase space), arXiv:1406.2332 (light X),
@@ -258,27 +304,44 @@ Rows "sigma": selection, "sigma", sigma_SM, sigma_V, sigma_A [fb], their errors.
         sigma = " ".join(f"{value:.7e}" for value in result.sigma)
         errors = " ".join(f"{value:.1e}" for value in result.sigma_errors)
         lines.append(f"{selection} sigma {sigma} {errors}")
-        for mass, row, error in zip(MASSES, result.coefficients, result.coefficient_errors, strict=True):
+        for mass, row, error in zip(
+            MASSES, result.coefficients, result.coefficient_errors, strict=True
+        ):
             values = " ".join(f"{value:.8e}" for value in row)
-            lines.append(f"{selection} {mass:.8e} {values} " + " ".join(f"{value:.1e}" for value in error))
+            lines.append(
+                f"{selection} {mass:.8e} {values} " + " ".join(f"{value:.1e}" for value in error)
+            )
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write the table of zscan.kernels.trident.")
     default = Path(__file__).resolve().parents[1] / "zscan/kernels/tables/trident.txt"
-    parser.add_argument("--replicas", type=int, default=64, help="independent Sobol sets (default: %(default)s)")
     parser.add_argument(
-        "--log2-points", type=int, default=19, help="binary logarithm of their size (default: %(default)s)"
+        "--replicas", type=int, default=64, help="independent Sobol sets (default: %(default)s)"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, default=default, metavar="PATH", help="default: the package's table"
+        "--log2-points",
+        type=int,
+        default=19,
+        help="binary logarithm of their size (default: %(default)s)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=default,
+        metavar="PATH",
+        help="default: the package's table",
     )
     arguments = parser.parse_args()
     results = {
-        selection: integrate(selection, MASSES, arguments.replicas, arguments.log2_points) for selection in SELECTIONS
+        selection: integrate(selection, MASSES, arguments.replicas, arguments.log2_points)
+        for selection in SELECTIONS
     }
-    arguments.output.write_text(table(results, arguments.replicas, arguments.log2_points), encoding="ascii")
+    arguments.output.write_text(
+        table(results, arguments.replicas, arguments.log2_points), encoding="ascii"
+    )
     for selection, result in results.items():
         worst = (result.coefficient_errors / result.coefficients).max(axis=0)
         print(
@@ -297,7 +360,7 @@ def _q2_range() -> tuple[float, float]:
 def _chunks(
     selection: str, edges: np.ndarray, log2_points: int, seed: tuple[int, int, int]
 ) -> Iterator[tuple[np.ndarray, Sample]]:
-    """Sobol points x (7, n) and their densities, which include the Jacobian of the importance grid."""
+    """Sobol points x (7, n) and their densities, including the Jacobian of the importance grid."""
     points = qmc.Sobol(DIMENSIONS, seed=np.random.default_rng(seed)).random_base2(log2_points)
     rows = np.arange(DIMENSIONS)[:, None]
     for start in range(0, len(points), CHUNK):
@@ -320,18 +383,25 @@ def _refined(edges: np.ndarray, importance: np.ndarray) -> np.ndarray:
 
 
 def _direction(axis: np.ndarray, one_minus_cos: np.ndarray, phi: np.ndarray) -> np.ndarray:
-    """Unit vectors (3, N) at the given polar angle and azimuth about the spatial part of the four-vectors `axis`."""
+    """Unit vectors (3, N) at the given polar angle and azimuth about the spatial part of the
+    four-vectors `axis`.
+    """
     x, y, z = axis[1:] / np.sqrt(np.sum(axis[1:] ** 2, axis=0))
     sign = np.copysign(1.0, z)
     a = -1 / (sign + z)
     b = x * y * a
-    first, second = np.array([1 + sign * x * x * a, sign * b, -sign * x]), np.array([b, sign + y * y * a, -y])
+    first, second = (
+        np.array([1 + sign * x * x * a, sign * b, -sign * x]),
+        np.array([b, sign + y * y * a, -y]),
+    )
     sin = np.sqrt(np.maximum(one_minus_cos * (2 - one_minus_cos), 0))
-    return (1 - one_minus_cos) * np.array([x, y, z]) + sin * (np.cos(phi) * first + np.sin(phi) * second)
+    return (1 - one_minus_cos) * np.array([x, y, z]) + sin * (
+        np.cos(phi) * first + np.sin(phi) * second
+    )
 
 
 def _from_rest(p: np.ndarray, frame: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Boost p from the rest frame of the momentum `frame` (of that mass) to where `frame` is given."""
+    """Boost p from the rest frame of momentum `frame` (of that mass) to where `frame` is given."""
     energy = (frame[0] * p[0] + np.sum(frame[1:] * p[1:], axis=0)) / mass
     return np.concatenate([energy[None], p[1:] + frame[1:] * (p[0] + energy) / (frame[0] + mass)])
 

@@ -19,7 +19,14 @@ SMALL = ["--set", "axis.m_X.num=4", "--set", "axis.g_X.num=3"]
 def test_evaluate_prints_a_table(capsys):
     assert main(POINT) == 0
     out = capsys.readouterr().out
-    for text in ("delta_a_mu", "trident_ccfr", "1.2558", "arXiv:2104.03281", "provisional", "0.82 +- 0.28"):
+    for text in (
+        "delta_a_mu",
+        "trident_ccfr",
+        "1.2558",
+        "arXiv:2104.03281",
+        "provisional",
+        "0.82 +- 0.28",
+    ):
         assert text in out
 
 
@@ -57,7 +64,22 @@ def test_run_info_verify_resume(capsys, tmp_path):
     assert main(["run", "fig2", "-o", path, *SMALL]) == 2
     assert "--force" in capsys.readouterr().err
     assert main(["run", "fig2", "-o", path, *SMALL, "--resume"]) == 0
-    assert main(["run", "fig2", "-o", path, "--set", "axis.m_X.num=5", "--set", "axis.g_X.num=3", "--resume"]) == 2
+    assert (
+        main(
+            [
+                "run",
+                "fig2",
+                "-o",
+                path,
+                "--set",
+                "axis.m_X.num=5",
+                "--set",
+                "axis.g_X.num=3",
+                "--resume",
+            ]
+        )
+        == 2
+    )
     assert "axis.m_X" in capsys.readouterr().err
 
 
@@ -90,7 +112,22 @@ def test_bad_input_exits_with_2(capsys, arguments, code, message):
 
 
 def test_further_parameters_and_model_kinds(capsys):
-    assert main(["evaluate", "muon-effective", "--m_X", "3", "--g_X", "0.05", "--set", "g_sb=1e-9", "--json"]) == 0
+    assert (
+        main(
+            [
+                "evaluate",
+                "muon-effective",
+                "--m_X",
+                "3",
+                "--g_X",
+                "0.05",
+                "--set",
+                "g_sb=1e-9",
+                "--json",
+            ]
+        )
+        == 0
+    )
     rows = {row["constraint"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     assert rows["b_to_k_nunu"]["observable"] > 4.7e-6
     assert main(["evaluate", "muon-resonance", "--m_X", "3", "--g_X", "0.1", "--eps", "0.1"]) == 2
@@ -122,7 +159,12 @@ def test_an_interrupted_scan_exits_with_130(tmp_path):
 
 
 def test_usage_errors_exit_with_2(capsys):
-    for arguments in ([], ["run"], ["run", "fig2", "--shard", "3/2"], ["run", "fig2", "--resume", "--force"]):
+    for arguments in (
+        [],
+        ["run"],
+        ["run", "fig2", "--shard", "3/2"],
+        ["run", "fig2", "--resume", "--force"],
+    ):
         with pytest.raises(SystemExit) as error:
             main(arguments)
         assert error.value.code == 2
@@ -132,7 +174,8 @@ def test_usage_errors_exit_with_2(capsys):
 def test_card_faults_are_all_listed_and_nothing_is_written(capsys, tmp_path):
     card = tmp_path / "bad.toml"
     card.write_text(
-        'format = 1\nname = "x"\nmodel = "Lmu-Lta"\nconstraints = ["borexin"]\n[axis.m_X]\nvalues = [-1.0]\n'
+        'format = 1\nname = "x"\nmodel = "Lmu-Lta"\nconstraints = ["borexin"]\n'
+        "[axis.m_X]\nvalues = [-1.0]\n"
     )
     assert main(["run", str(card), "-o", str(tmp_path / "x.h5")]) == 2
     err = capsys.readouterr().err
@@ -142,8 +185,9 @@ def test_card_faults_are_all_listed_and_nothing_is_written(capsys, tmp_path):
 
 
 def test_ccfr_bound_read_off_the_map(tmp_path):
-    # 95 % bound on g_X of L_mu - L_tau, unit charges, both muons above 9 GeV: Monte Carlo with the matrix element of
-    # arXiv:1902.06765, 0.6 % (the loop mixing of the model weakens it by 0.2 to 0.4 %)
+    # 95 % bound on g_X of L_mu - L_tau, unit charges, both muons above 9 GeV: Monte Carlo with the
+    # matrix element of arXiv:1902.06765, 0.6 % (the loop mixing of the model weakens it by 0.2 to
+    # 0.4 %)
     bounds = {1e-3: 7.72e-4, 1e-2: 8.743e-4, 0.1: 1.1503e-3, 1.0: 2.737e-3, 10.0: 1.875e-2}
     path = tmp_path / "ccfr.h5"
     grid = ["--set", f"axis.m_X.values={list(bounds)}", "--set", "axis.g_X.num=400"]

@@ -1,4 +1,6 @@
-"""Derivatives of the likelihood are finite wherever its value is: thresholds, zero couplings, ends of curves."""
+"""Derivatives of the likelihood are finite wherever its value is: thresholds, zero couplings, ends
+of curves.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ from zscan.constraints import SEARCHES, data_constraints, measured_constraints
 from zscan.kernels.recast import M_K
 from zscan.likelihood import log_likelihood
 from zscan.limits import load
-from zscan.model import CHARGE_PARAMETERS, Model, list_models, load_model
+from zscan.models import CHARGE_PARAMETERS, Model, list_models, load_model
 
 LIGHT = [
     name
@@ -20,19 +22,32 @@ LIGHT = [
 
 
 def masses():
-    """Thresholds, resonances, bin edges in q2, ends of limit curves and of the allowed range, and random ones [GeV]."""
+    """Thresholds, resonances, bin edges in q2, ends of limit curves and of the allowed range, and
+    random ones [GeV].
+    """
     curves = [load(name).mass for name in SEARCHES.values()]
     ends = [mass for curve in curves if curve is not None for mass in (curve[0], curve[-1])]
-    thresholds = [2 * M_E.value, 2 * M_MU.value, 2 * M_TAU.value, M_MU.value, M_K.value - M_MU.value]
+    thresholds = [
+        2 * M_E.value,
+        2 * M_MU.value,
+        2 * M_TAU.value,
+        M_MU.value,
+        M_K.value - M_MU.value,
+    ]
     others = [1.1e-5, 1e4, 0.13957, 0.7826, 1.0195, 91.1876, np.sqrt(1.1), np.sqrt(6.0)]
     drawn = 10 ** np.random.default_rng(5).uniform(-4.9, 4, 20)
     return np.unique(np.concatenate([thresholds, others, ends, drawn]))
 
 
 def charged_couplings():
-    """Couplings by name (n,): every benchmark with and without g_X, eps and g_sb; random charges; extremes."""
+    """Couplings by name (n,): every benchmark with and without g_X, eps and g_sb; random charges;
+    extremes.
+    """
     generator = np.random.default_rng(6)
-    charges = [{name: float(model.charge(*name.split(".")[1:])) for name in CHARGE_PARAMETERS} for model in BENCHMARKS]
+    charges = [
+        {name: float(model.charge(*name.split(".")[1:])) for name in CHARGE_PARAMETERS}
+        for model in BENCHMARKS
+    ]
     rows = [
         {"g_X": g_X, "eps": eps, "eps_over_g": model.mixing_ratio, "g_sb": g_sb, **charge}
         for model, charge in zip(BENCHMARKS, charges, strict=True)
@@ -41,13 +56,22 @@ def charged_couplings():
         for g_sb in (0.0, 1e-6)
     ]
     for number in range(12):
-        drawn = generator.integers(-3, 4, 15).astype(float) if number % 2 else generator.normal(size=15)
-        sizes = 10 ** generator.uniform(-8, 0, 3) * [1, generator.choice([-1, 0, 1]), generator.choice([-1, 0, 1])]
-        rows.append(dict(zip(("g_X", "eps", "g_sb"), sizes, strict=True), eps_over_g=0.0) | dict(
-            zip(CHARGE_PARAMETERS, drawn, strict=True)
-        ))  # fmt: skip
+        drawn = (
+            generator.integers(-3, 4, 15).astype(float) if number % 2 else generator.normal(size=15)
+        )
+        sizes = 10 ** generator.uniform(-8, 0, 3) * [
+            1,
+            generator.choice([-1, 0, 1]),
+            generator.choice([-1, 0, 1]),
+        ]
+        rows.append(
+            dict(zip(("g_X", "eps", "g_sb"), sizes, strict=True), eps_over_g=0.0)
+            | dict(zip(CHARGE_PARAMETERS, drawn, strict=True))
+        )
     rows.append(dict.fromkeys(rows[0], 0.0))
-    rows.append(dict.fromkeys(rows[0], 0.0) | {"g_X": 12.0, "eps": 1.0, "g_sb": 1.0, "charge.L.mu": 3.0})
+    rows.append(
+        dict.fromkeys(rows[0], 0.0) | {"g_X": 12.0, "eps": 1.0, "g_sb": 1.0, "charge.L.mu": 3.0}
+    )
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -78,7 +102,11 @@ def points(couplings, names):
 
 
 def faults(names, derivatives):
-    return [name for name, values in zip(names, derivatives, strict=True) if not np.isfinite(values).all()]
+    return [
+        name
+        for name, values in zip(names, derivatives, strict=True)
+        if not np.isfinite(values).all()
+    ]
 
 
 def check_second_derivatives(likelihood, couplings, directions=None):
@@ -101,7 +129,9 @@ def check_second_derivatives(likelihood, couplings, directions=None):
 
 
 def test_gradients_of_all_limits():
-    """Charges and mixing of all benchmarks and more; measurements follow below, with second derivatives."""
+    """Charges and mixing of all benchmarks and more; measurements follow below, with second
+    derivatives.
+    """
     couplings = charged_couplings()
     names = ["m_X", *couplings]
     limits = [name for name in data_constraints() if name in SEARCHES]
@@ -115,12 +145,16 @@ def test_gradients_of_all_limits():
 def test_second_derivatives_of_measurements():
     couplings = charged_couplings()
     likelihood = log_likelihood(Model("mixing by a loop", loop="mu-tau"), LIGHT)
-    check_second_derivatives(likelihood, couplings, ["m_X", "g_X", "eps", "charge.L.mu", "charge.L.e", "charge.Q.1"])
+    check_second_derivatives(
+        likelihood, couplings, ["m_X", "g_X", "eps", "charge.L.mu", "charge.L.e", "charge.Q.1"]
+    )
 
 
 def test_second_derivatives_of_the_lepton_loop():
     model = Model("L_e - L_mu", L=(1, -1, 0), E=(1, -1, 0), N=(1, -1, 0), loop="leptons")
-    couplings = {name: values for name, values in charged_couplings().items() if name in ("g_X", "eps")}
+    couplings = {
+        name: values for name, values in charged_couplings().items() if name in ("g_X", "eps")
+    }
     check_second_derivatives(log_likelihood(model, ["delta_a_mu"]), couplings)
 
 
@@ -134,20 +168,28 @@ def test_second_derivatives_of_muon_effective_with_r_k():
     check_second_derivatives(log_likelihood("muon-effective", names, "current"), MUON)
 
 
-# One limit of each kind: prompt, with a flight path, dump, invisible, from muons, from many mesons and quarks
+# One limit of each kind: prompt, with a flight path, dump, invisible, from muons, from many mesons
+# and quarks
 SOME = (
-    "BaBar_Lees2014xha", "KLOE_Babusci2012cr", "E137_Andreas2012mt", "NA64_NA642019imj", "BaBar_TheBABAR2016rlg",
+    "BaBar_Lees2014xha",
+    "KLOE_Babusci2012cr",
+    "E137_Andreas2012mt",
+    "NA64_NA642019imj",
+    "BaBar_TheBABAR2016rlg",
     "LHCb_Aaij2017rft_prompt",
-)  # fmt: skip
+)
 
 
 # Compilation takes half a minute each
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["r_k", "b_to_k_nunu", "d_to_pi", "coherent", "kmunux", *(f"searches/{name}" for name in SOME)]
+    "name",
+    ["r_k", "b_to_k_nunu", "d_to_pi", "coherent", "kmunux", *(f"searches/{name}" for name in SOME)],
 )
 def test_second_derivatives_of_each_constraint(name):
-    check_second_derivatives(log_likelihood(Model("mixing by a loop", loop="mu-tau"), [name]), charged_couplings())
+    check_second_derivatives(
+        log_likelihood(Model("mixing by a loop", loop="mu-tau"), [name]), charged_couplings()
+    )
 
 
 @pytest.mark.slow

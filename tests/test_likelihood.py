@@ -1,4 +1,4 @@
-"""The likelihood: terms against external values, sum, NaN, gradients, and its masses at the edges."""
+"""The likelihood: terms against external values, sum, NaN, gradients, masses at the edges."""
 
 import dataclasses
 
@@ -16,10 +16,10 @@ from zscan.constraints import (
     measured_constraints,
     measured_values,
 )
+from zscan.constraints.measurements import observable_sets
 from zscan.errors import ParameterError, UnknownNameError
 from zscan.likelihood import log_likelihood
-from zscan.measurements import observable_sets
-from zscan.model import Model, list_models
+from zscan.models import Model, list_models
 from zscan.references import bibtex
 
 
@@ -37,28 +37,38 @@ def test_zero_coupling(f):
 
 
 def test_band_of_delta_a_mu():
-    # g_V for 251e-11 at g_A = 0 by quadrature: arXiv:2107.07518 Eq. (36); kinetic mixing is absent in B - 3 L_mu
+    # g_V for 251e-11 at g_A = 0 by quadrature: arXiv:2107.07518 Eq. (36); kinetic mixing is absent
+    # in B - 3 L_mu
     term = log_likelihood("B-3Lmu", ["delta_a_mu"])
     for m_X, g_V in [(0.001, 4.5158e-4), (0.1, 9.4620e-4), (1.0, 5.40232e-3), (5.0, 2.58996e-2)]:
-        np.testing.assert_allclose(term.terms(m_X, g_V / 3)["delta_a_mu"], -term.chi2_zero["delta_a_mu"], atol=1e-6)
-        # the edges of the 2 sigma band lie at sqrt(133/251) and sqrt(369/251) of the central coupling
+        np.testing.assert_allclose(
+            term.terms(m_X, g_V / 3)["delta_a_mu"], -term.chi2_zero["delta_a_mu"], atol=1e-6
+        )
+        # the edges of the 2 sigma band lie at sqrt(133/251) and sqrt(369/251) of the central
+        # coupling
         edges = np.sqrt(np.array([133.0, 369.0]) / 251.0) * g_V / 3
         absolute = term.terms(m_X, edges)["delta_a_mu"] + term.chi2_zero["delta_a_mu"]
         np.testing.assert_allclose(absolute, 4.0, rtol=1e-4)
 
 
-# Bounds on g_X of L_mu - L_tau at R = 1.3688, two muons above 9 GeV, unit charges without kinetic mixing: Monte Carlo
-# with the matrix element of arXiv:1902.06765, 0.6 %
+# Bounds on g_X of L_mu - L_tau at R = 1.3688, two muons above 9 GeV, unit charges without kinetic
+# mixing: Monte Carlo with the matrix element of arXiv:1902.06765, 0.6 %
 @pytest.mark.parametrize(
-    ("m_X", "bound"), [(1e-3, 7.72e-4), (0.01, 8.743e-4), (0.1, 1.1503e-3), (1.0, 2.737e-3), (10.0, 1.875e-2)]
+    ("m_X", "bound"),
+    [(1e-3, 7.72e-4), (0.01, 8.743e-4), (0.1, 1.1503e-3), (1.0, 2.737e-3), (10.0, 1.875e-2)],
 )
 def test_ccfr_bound(m_X, bound):
     f = log_likelihood(Model("x", L=(0, 1, -1), E=(0, 1, -1), N=(0, 1, -1)), ["trident_ccfr"])
-    excess = lambda log_g: float(f.evaluate({"m_X": m_X, "g_X": np.exp(log_g)})["trident_ccfr"].observable) - 1.3688  # noqa: E731
-    np.testing.assert_allclose(np.exp(brentq(excess, np.log(bound / 2), np.log(bound * 2))), bound, rtol=6e-3)
+    excess = lambda log_g: (  # noqa: E731
+        float(f.evaluate({"m_X": m_X, "g_X": np.exp(log_g)})["trident_ccfr"].observable) - 1.3688
+    )
+    np.testing.assert_allclose(
+        np.exp(brentq(excess, np.log(bound / 2), np.log(bound * 2))), bound, rtol=6e-3
+    )
 
 
-# Bounds on g_X at R = 1.166 (R = 1.08), independent Gauss-Legendre implementation, 0.5 % from rounding
+# Bounds on g_X at R = 1.166 (R = 1.08), independent Gauss-Legendre implementation, 0.5 % from
+# rounding
 @pytest.mark.parametrize(
     ("model", "m_X", "bound", "stronger"),
     [
@@ -88,24 +98,44 @@ def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
     assert f.constraints == measured_constraints()
     assert set(f.constraints) - set(f.summed) == {"trident_nutev"}
     terms = f.terms(0.1, 1e-3)
-    np.testing.assert_allclose(f(0.1, 1e-3), -0.5 * np.nansum([terms[name] for name in f.summed]), rtol=1e-14)
-    assert {name for name, term in terms.items() if np.isnan(term)} == {"r_k", "b_to_k_nunu"}  # no b -> s coupling
+    np.testing.assert_allclose(
+        f(0.1, 1e-3), -0.5 * np.nansum([terms[name] for name in f.summed]), rtol=1e-14
+    )
+    assert {name for name, term in terms.items() if np.isnan(term)} == {
+        "r_k",
+        "b_to_k_nunu",
+    }  # no b -> s coupling
     assert all(np.isnan(value) for value in f.terms(-1.0, 1e-3).values())
     assert f(-1.0, 1e-3) == 0
-    assert log_likelihood("Lmu-Ltau", ["trident_nutev", "borexino"]).summed == ("trident_nutev", "borexino")
+    assert log_likelihood("Lmu-Ltau", ["trident_nutev", "borexino"]).summed == (
+        "trident_nutev",
+        "borexino",
+    )
 
 
 def test_gradients_are_finite_at_edges_and_right_where_smooth(f):
     gradient = jax.jit(jax.grad(f, argnums=(0, 1, 2)))
     m_mu, m_tau = 0.1056583755, 1.77686
-    for m_X in (1.1e-5, 1e-3, m_mu, 2 * m_mu, 2 * m_tau, 1e3, 1e4, np.nextafter(1e-3, 0), np.nextafter(2 * m_mu, 1)):
+    for m_X in (
+        1.1e-5,
+        1e-3,
+        m_mu,
+        2 * m_mu,
+        2 * m_tau,
+        1e3,
+        1e4,
+        np.nextafter(1e-3, 0),
+        np.nextafter(2 * m_mu, 1),
+    ):
         for g_X, eps in ((0.0, 0.0), (1e-3, 0.0), (1.0, -1e-2)):
             assert np.isfinite(gradient(m_X, g_X, eps)).all(), (m_X, g_X, eps)
     assert np.isfinite(gradient(-1.0, 1e-3, 0.0)).all()
     for point in ((0.02, 5e-4, 1e-5), (0.3, 2e-3, -1e-4), (30.0, 0.05, 1e-3)):
         for index, value in enumerate(gradient(*point)):
             step = 1e-5 * abs(point[index])
-            up, down = (f(*(x + s * step * (i == index) for i, x in enumerate(point))) for s in (1, -1))
+            up, down = (
+                f(*(x + s * step * (i == index) for i, x in enumerate(point))) for s in (1, -1)
+            )
             np.testing.assert_allclose(value, (up - down) / (2 * step), rtol=1e-5)
 
 
@@ -119,7 +149,12 @@ def test_every_benchmark_evaluates_on_a_grid():
 
 def test_charges_as_parameters(f):
     terms = f.evaluate(
-        {"m_X": 0.1, "g_X": 1e-3, "charge.L.mu": np.array([1.0, 2.0]), "charge.E.mu": np.array([1.0, 2.0])}
+        {
+            "m_X": 0.1,
+            "g_X": 1e-3,
+            "charge.L.mu": np.array([1.0, 2.0]),
+            "charge.E.mu": np.array([1.0, 2.0]),
+        }
     )
     unit, double = terms["delta_a_mu"].observable
     mixing = 0.0043706  # r of the mu-tau loop
@@ -151,7 +186,10 @@ def test_every_number_has_its_reference():
             assert bibtex(info.references)
             assert info.status in ("published", "digitised", "derived", "provisional")
             if name in measured_constraints() and info.measurement.excluded_above is not None:
-                limit = info.measurement.value + {"95 %": 1.96, "90 %": 1.645}[info.cl] * info.measurement.error_plus
+                limit = (
+                    info.measurement.value
+                    + {"95 %": 1.96, "90 %": 1.645}[info.cl] * info.measurement.error_plus
+                )
                 assert info.measurement.excluded_above == pytest.approx(limit, rel=1e-3)
 
 
@@ -195,11 +233,24 @@ def test_effective_gradients_are_finite_at_the_edges_of_the_bin():
 
 
 def test_limits_enter_as_signal_strengths():
-    names = ["kmunux", "searches/BaBar_TheBABAR2016rlg", "searches/proj_NA64mu", "searches/NA64_NA642019imj"]
+    names = [
+        "kmunux",
+        "searches/BaBar_TheBABAR2016rlg",
+        "searches/proj_NA64mu",
+        "searches/NA64_NA642019imj",
+    ]
     f = log_likelihood("Lmu-Ltau", ["delta_a_mu", *names])
-    assert f.summed == ("delta_a_mu", "kmunux", "searches/BaBar_TheBABAR2016rlg", "searches/NA64_NA642019imj")
+    assert f.summed == (
+        "delta_a_mu",
+        "kmunux",
+        "searches/BaBar_TheBABAR2016rlg",
+        "searches/NA64_NA642019imj",
+    )
     terms = f.evaluate({"m_X": 0.1, "g_X": 1e-2})
-    for name, form in (("kmunux", lambda mu: 2.7055 * mu**2), ("searches/NA64_NA642019imj", lambda mu: 4.6052 * mu)):
+    for name, form in (
+        ("kmunux", lambda mu: 2.7055 * mu**2),
+        ("searches/NA64_NA642019imj", lambda mu: 4.6052 * mu),
+    ):
         mu = float(limits.signal_strength(limits.load(SEARCHES[name]), "Lmu-Ltau", 0.1, 1e-2))
         np.testing.assert_allclose(terms[name].observable, mu, rtol=1e-12)
         np.testing.assert_allclose(terms[name].delta_chi2, form(mu), rtol=1e-4)
@@ -224,9 +275,16 @@ def test_fingerprint_covers_every_input():
     name = "searches/BaBar_Lees2014xha"
     before = log_likelihood("B-L", [name]).fingerprint()["limits"][name]
     original = limits.load(SEARCHES[name])
-    for changed in ({"final_states": ("ee",)}, {"production": ("p_brem",)}, {"value": 1.01 * original.value}):
+    for changed in (
+        {"final_states": ("ee",)},
+        {"production": ("p_brem",)},
+        {"value": 1.01 * original.value},
+    ):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("zscan.likelihood.load", lambda _, changed=changed: dataclasses.replace(original, **changed))
+            patch.setattr(
+                "zscan.likelihood.load",
+                lambda _, changed=changed: dataclasses.replace(original, **changed),
+            )
             assert log_likelihood("B-L", [name]).fingerprint()["limits"][name] != before
 
 

@@ -15,38 +15,38 @@ if TYPE_CHECKING:
     from zscan import fit as fit
     from zscan import kernels as kernels
     from zscan import limits as limits
-    from zscan.coupling import Couplings as Couplings
-    from zscan.coupling import couplings as couplings
-    from zscan.evaluation import evaluate as evaluate
+    from zscan.analysis.evaluation import evaluate as evaluate
+    from zscan.analysis.verdicts import verdict as verdict
+    from zscan.kernels.couplings import Couplings as Couplings
     from zscan.likelihood import Likelihood as Likelihood
     from zscan.likelihood import log_likelihood as log_likelihood
-    from zscan.model import Model as Model
-    from zscan.model import list_models as list_models
-    from zscan.model import load_model as load_model
+    from zscan.models import Model as Model
+    from zscan.models import couplings as couplings
+    from zscan.models import list_models as list_models
+    from zscan.models import load_model as load_model
     from zscan.precision import enable_x64 as enable_x64
     from zscan.references import bibtex as bibtex
     from zscan.results.fits import open_fit as open_fit
     from zscan.results.load import open_scan as open_scan
-    from zscan.scans.runner import merge_scan as merge_scan
-    from zscan.scans.runner import run_scan as run_scan
-    from zscan.verdicts import verdict as verdict
+    from zscan.scans.run import merge_scan as merge_scan
+    from zscan.scans.run import run_scan as run_scan
 
 _PUBLIC = {
-    "Couplings": "zscan.coupling",
+    "Couplings": "zscan.kernels.couplings",
     "Likelihood": "zscan.likelihood",
-    "Model": "zscan.model",
+    "Model": "zscan.models",
     "bibtex": "zscan.references",
-    "couplings": "zscan.coupling",
+    "couplings": "zscan.models",
     "enable_x64": "zscan.precision",
-    "evaluate": "zscan.evaluation",
-    "list_models": "zscan.model",
-    "load_model": "zscan.model",
+    "evaluate": "zscan.analysis.evaluation",
+    "list_models": "zscan.models",
+    "load_model": "zscan.models",
     "log_likelihood": "zscan.likelihood",
-    "merge_scan": "zscan.scans.runner",
+    "merge_scan": "zscan.scans.run",
     "open_fit": "zscan.results.fits",
     "open_scan": "zscan.results.load",
-    "run_scan": "zscan.scans.runner",
-    "verdict": "zscan.verdicts",
+    "run_scan": "zscan.scans.run",
+    "verdict": "zscan.analysis.verdicts",
 }
 _MODULES = ("charges", "errors", "fit", "kernels", "limits")
 

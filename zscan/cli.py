@@ -1,5 +1,5 @@
-"""Command line: each verb is one call of a public function. Exit codes: 0 done, 2 bad input, 3 incomplete, 4 corrupt,
-130 interrupted."""
+"""Command line: each verb is one call of a public function. Exit codes: 0 done, 2 bad input, 3
+incomplete, 4 corrupt, 130 interrupted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"zscan: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("zscan: interrupted; finished tiles are kept, continue with --resume", file=sys.stderr)
+        print(
+            "zscan: interrupted; finished tiles are kept, continue with --resume", file=sys.stderr
+        )
         return 130
     except BrokenPipeError:
         return 0
@@ -44,26 +46,36 @@ def _show_warning(message: Warning | str, *_: object) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from zscan.scans import runner
+    from zscan.scans import run
 
     if arguments.dry_run:
-        for key, value in runner.plan(arguments.card, overrides=arguments.set).items():
+        for key, value in run.plan(arguments.card, overrides=arguments.set).items():
             print(f"{key:16} {value}")
         return
-    path = runner.run_scan(
-        arguments.card, arguments.output, resume=arguments.resume, force=arguments.force, executor=arguments.executor,
-        overrides=arguments.set, shard=arguments.shard, progress=None if sys.stderr.isatty() else False,
-    )  # fmt: skip
+    path = run.run_scan(
+        arguments.card,
+        arguments.output,
+        resume=arguments.resume,
+        force=arguments.force,
+        executor=arguments.executor,
+        overrides=arguments.set,
+        shard=arguments.shard,
+        progress=None if sys.stderr.isatty() else False,
+    )
     print(path)
 
 
 def _figure(arguments: argparse.Namespace) -> None:
-    from zscan.figure import make_figure
     from zscan.results.figures import FIGURES
+    from zscan.scans.figure import make_figure
 
     for number in FIGURES if arguments.number == "all" else [arguments.number]:
         for path in make_figure(
-            number, arguments.output, points=arguments.points, force=arguments.force, overrides=arguments.set
+            number,
+            arguments.output,
+            points=arguments.points,
+            force=arguments.force,
+            overrides=arguments.set,
         ):
             print(path)
 
@@ -73,22 +85,39 @@ def _fit(arguments: argparse.Namespace) -> None:
 
     overrides = [*arguments.set, *(["fit.sample={}"] if arguments.sample else [])]
     progress = None if sys.stderr.isatty() else False
-    print(fit_card(arguments.card, arguments.output, overrides=overrides, force=arguments.force, progress=progress))
+    print(
+        fit_card(
+            arguments.card,
+            arguments.output,
+            overrides=overrides,
+            force=arguments.force,
+            progress=progress,
+        )
+    )
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     result = zscan.evaluate(
-        arguments.model, arguments.m_X, arguments.g_X, arguments.eps, observables=arguments.observables,
-        constraints=arguments.constraints, others=dict(arguments.set),
-    )  # fmt: skip
+        arguments.model,
+        arguments.m_X,
+        arguments.g_X,
+        arguments.eps,
+        observables=arguments.observables,
+        constraints=arguments.constraints,
+        others=dict(arguments.set),
+    )
     print(json.dumps(result.to_table(), indent=2) if arguments.json else result)
 
 
 def _verdict(arguments: argparse.Namespace) -> None:
     result = zscan.verdict(
-        arguments.model, n_sigma=arguments.n_sigma, eps_over_g=arguments.eps_over_g, observables=arguments.observables,
-        masses=(arguments.m_X_min, arguments.m_X_max), points=arguments.points,
-    )  # fmt: skip
+        arguments.model,
+        n_sigma=arguments.n_sigma,
+        eps_over_g=arguments.eps_over_g,
+        observables=arguments.observables,
+        masses=(arguments.m_X_min, arguments.m_X_max),
+        points=arguments.points,
+    )
     print(json.dumps(result.to_table(), indent=2) if arguments.json else result)
 
 
@@ -97,13 +126,13 @@ def _models(arguments: argparse.Namespace) -> None:
         model = zscan.load_model(name)
         print(f"{model.name:22} {model.description}" if not arguments.name else model)
         if arguments.name and isinstance(model, zscan.Model):
-            from zscan.spectrum import summary
+            from zscan.models.spectrum import summary
 
             print(summary(model))
 
 
 def _su5(arguments: argparse.Namespace) -> None:
-    from zscan import su5
+    from zscan.charges import su5
 
     print(f"{su5.table_2()}\n\n{su5.summary()}")
 
@@ -132,7 +161,7 @@ def _cite(arguments: argparse.Namespace) -> None:
 
 
 def _charges(arguments: argparse.Namespace) -> None:
-    from zscan import catalogue
+    from zscan.charges import catalogue
 
     classes = [*arguments.classes, *(["chiral"] if arguments.chiral else [])]
     written = None
@@ -149,7 +178,10 @@ def _charges(arguments: argparse.Namespace) -> None:
 def _limits_list(arguments: argparse.Namespace) -> None:
     for limit in zscan.limits.load():
         masses = f"{limit.mass[0]:.4g}-{limit.mass[-1]:.4g} GeV"
-        print(f"{limit.name:34} {limit.kind:10} {limit.status:11} {masses:20} {limit.experiment}, arXiv:{limit.arxiv}")
+        print(
+            f"{limit.name:34} {limit.kind:10} {limit.status:11} {masses:20} {limit.experiment}, "
+            f"arXiv:{limit.arxiv}"
+        )
 
 
 def _limits_import(arguments: argparse.Namespace) -> None:
@@ -164,14 +196,18 @@ def _parameter(text: str) -> tuple[str, float]:
     try:
         return name, float(value)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE with a number") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form NAME=VALUE with a number"
+        ) from None
 
 
 def _shard(text: str) -> tuple[int, int]:
     try:
         index, count = (int(part) for part in text.split("/"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form i/n with whole numbers, such as 1/8") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form i/n with whole numbers, such as 1/8"
+        ) from None
     if not 1 <= index <= count:
         raise argparse.ArgumentTypeError(f"{text!r}: i runs from 1 to n")
     return index, count
@@ -179,33 +215,55 @@ def _shard(text: str) -> tuple[int, int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="zscan", description="Parameter scans for light U(1)_X gauge bosons (arXiv:2107.07518)."
+        prog="zscan",
+        description="Parameter scans for light U(1)_X gauge bosons (arXiv:2107.07518).",
     )
     parser.add_argument("--version", action="version", version=f"zscan {zscan.__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    def verb(name: str, command: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+    def verb(
+        name: str, command: Callable[[argparse.Namespace], None], text: str
+    ) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, description=text)
         sub.set_defaults(command=command)
         return sub
 
     run = verb("run", _run, "scan a grid: a card (TOML) in, one HDF5 map out")
     run.add_argument("card", help="path of a card, or the name of a shipped one such as fig2")
-    run.add_argument("-o", "--output", metavar="OUT.h5", help="map to write (default results/NAME.h5)")
+    run.add_argument(
+        "-o", "--output", metavar="OUT.h5", help="map to write (default results/NAME.h5)"
+    )
     exclusive = run.add_mutually_exclusive_group()
     exclusive.add_argument("--resume", action="store_true", help="continue an interrupted scan")
-    exclusive.add_argument("--force", action="store_true", help="replace an existing map and its tiles")
-    run.add_argument("--dry-run", action="store_true", help="print points, tiles, bytes, time; write nothing")
+    exclusive.add_argument(
+        "--force", action="store_true", help="replace an existing map and its tiles"
+    )
     run.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, e.g. axis.m_X.num=800"
+        "--dry-run", action="store_true", help="print points, tiles, bytes, time; write nothing"
+    )
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, e.g. axis.m_X.num=800",
     )
     run.add_argument("--executor", default="inline", help="inline (the only one so far)")
-    run.add_argument("--shard", type=_shard, metavar="i/n", help="compute every n-th tile only; join with zscan merge")
+    run.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="i/n",
+        help="compute every n-th tile only; join with zscan merge",
+    )
 
     figure = verb("figure", _figure, "scan and draw a figure of the paper: map and PNG")
     figure.add_argument("number", help="number of the figure, or all")
-    figure.add_argument("-o", "--output", default="results", metavar="DIR", help="folder (default results)")
-    figure.add_argument("--points", type=int, metavar="K", help="points per axis (default: those of the card)")
+    figure.add_argument(
+        "-o", "--output", default="results", metavar="DIR", help="folder (default results)"
+    )
+    figure.add_argument(
+        "--points", type=int, metavar="K", help="points per axis (default: those of the card)"
+    )
     figure.add_argument(
         "--set",
         action="append",
@@ -213,20 +271,42 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="override a key of its cards, e.g. observables=current",
     )
-    figure.add_argument("--force", action="store_true", help="replace an existing map of another card")
+    figure.add_argument(
+        "--force", action="store_true", help="replace an existing map of another card"
+    )
 
-    fit = verb("fit", _fit, "fit a card: best fit, errors, intervals, profiles; one HDF5 file and a figure")
-    fit.add_argument("card", help="path of a card, or the name of a shipped one such as fit-lmu-ltau")
-    fit.add_argument("-o", "--output", metavar="OUT.h5", help="file to write, with OUT.png (default results/NAME.h5)")
-    fit.add_argument("--sample", action="store_true", help="draw from the posterior with NUTS as well (needs priors)")
-    fit.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the card")
+    fit = verb(
+        "fit", _fit, "fit a card: best fit, errors, intervals, profiles; one HDF5 file and a figure"
+    )
+    fit.add_argument(
+        "card", help="path of a card, or the name of a shipped one such as fit-lmu-ltau"
+    )
+    fit.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT.h5",
+        help="file to write, with OUT.png (default results/NAME.h5)",
+    )
+    fit.add_argument(
+        "--sample",
+        action="store_true",
+        help="draw from the posterior with NUTS as well (needs priors)",
+    )
+    fit.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the card"
+    )
     fit.add_argument("--force", action="store_true", help="replace an existing file")
 
-    evaluate = verb("evaluate", _evaluate, "one point: every observable and delta chi2 with its reference")
+    evaluate = verb(
+        "evaluate", _evaluate, "one point: every observable and delta chi2 with its reference"
+    )
     evaluate.add_argument("model", help="benchmark name or path of a model file")
     evaluate.add_argument("--m_X", type=float, required=True, metavar="GEV")
     evaluate.add_argument(
-        "--g_X", type=float, required=True, help="coupling (g_V of muon-effective, width_over_m_X of muon-resonance)"
+        "--g_X",
+        type=float,
+        required=True,
+        help="coupling (g_V of muon-effective, width_over_m_X of muon-resonance)",
     )
     evaluate.add_argument(
         "--set",
@@ -236,27 +316,47 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a further parameter, e.g. g_sb=1e-9",
     )
-    evaluate.add_argument("--eps", type=float, default=0.0, help="kinetic mixing on top of the model's own")
+    evaluate.add_argument(
+        "--eps", type=float, default=0.0, help="kinetic mixing on top of the model's own"
+    )
     evaluate.add_argument("--observables", default="paper", metavar="SET")
-    evaluate.add_argument("--constraints", nargs="+", metavar="NAME", help="default: all but projections")
+    evaluate.add_argument(
+        "--constraints", nargs="+", metavar="NAME", help="default: all but projections"
+    )
     evaluate.add_argument("--json", action="store_true")
 
-    verdict = verb("verdict", _verdict, "at which masses a model explains g-2, and what excludes the rest")
+    verdict = verb(
+        "verdict", _verdict, "at which masses a model explains g-2, and what excludes the rest"
+    )
     verdict.add_argument("model", help="benchmark name or path of a model file")
-    verdict.add_argument("--n_sigma", type=float, default=2.0, help="width of the g-2 band (default 2)")
-    verdict.add_argument("--eps_over_g", type=float, default=0.0, help="kinetic mixing on top of the model's own")
+    verdict.add_argument(
+        "--n_sigma", type=float, default=2.0, help="width of the g-2 band (default 2)"
+    )
+    verdict.add_argument(
+        "--eps_over_g", type=float, default=0.0, help="kinetic mixing on top of the model's own"
+    )
     verdict.add_argument("--m_X_min", type=float, default=1e-3, metavar="GEV")
     verdict.add_argument("--m_X_max", type=float, default=10.0, metavar="GEV")
-    verdict.add_argument("--points", type=int, default=400, metavar="K", help="masses (default 400)")
+    verdict.add_argument(
+        "--points", type=int, default=400, metavar="K", help="masses (default 400)"
+    )
     verdict.add_argument("--observables", default="paper", metavar="SET")
     verdict.add_argument("--json", action="store_true")
 
     models = verb("models", _models, "list the benchmark models, or show one model")
     models.add_argument("name", nargs="?", help="benchmark name or path of a model file")
 
-    verb("su5", _su5, "vector muoquark of SU(5): charges of Table 2, anomalies, breaking chains, vector bosons")
-    charges = verb("charges", _charges, "all anomaly-free charges with universal quarks: counts, tables, files")
-    charges.add_argument("--max", type=int, required=True, metavar="N", help="largest absolute value of a charge")
+    verb(
+        "su5",
+        _su5,
+        "vector muoquark of SU(5): charges of Table 2, anomalies, breaking chains, vector bosons",
+    )
+    charges = verb(
+        "charges", _charges, "all anomaly-free charges with universal quarks: counts, tables, files"
+    )
+    charges.add_argument(
+        "--max", type=int, required=True, metavar="N", help="largest absolute value of a charge"
+    )
     charges.add_argument(
         "--class",
         dest="classes",
@@ -264,21 +364,36 @@ def _parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="NAME",
-        help="select rows that are in all of these classes, such as vector or class3; !NAME: that are not in it",
+        help="select rows that are in all of these classes, such as vector or class3; "
+        "!NAME: that are not in it",
     )
     charges.add_argument("--chiral", action="store_true", help="the same as --class chiral")
-    charges.add_argument("--table", action="store_true", help="Table 1 of the paper: also the chiral rows and class 3")
+    charges.add_argument(
+        "--table",
+        action="store_true",
+        help="Table 1 of the paper: also the chiral rows and class 3",
+    )
     charges.add_argument("--list", action="store_true", help="print the selected rows")
-    charges.add_argument("-o", "--output", metavar="FILE", help="write the selected rows: FILE.h5 or FILE.csv")
+    charges.add_argument(
+        "-o", "--output", metavar="FILE", help="write the selected rows: FILE.h5 or FILE.csv"
+    )
     charges.add_argument("--force", action="store_true", help="replace an existing catalogue")
 
-    limits = verbs.add_parser("limits", help="published limit curves", description="Published limit curves.")
+    limits = verbs.add_parser(
+        "limits", help="published limit curves", description="Published limit curves."
+    )
     actions = limits.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="all shipped curves with kind, status, masses and source")
+    listing = actions.add_parser(
+        "list", help="all shipped curves with kind, status, masses and source"
+    )
     listing.set_defaults(command=_limits_list)
-    importing = actions.add_parser("import", help="convert the limits of a DarkCast checkout (read as text)")
+    importing = actions.add_parser(
+        "import", help="convert the limits of a DarkCast checkout (read as text)"
+    )
     importing.add_argument("path", help="folder of the checkout")
-    importing.add_argument("-o", "--output", default="limits", metavar="DIR", help="folder to write (default limits)")
+    importing.add_argument(
+        "-o", "--output", default="limits", metavar="DIR", help="folder to write (default limits)"
+    )
     importing.set_defaults(command=_limits_import)
 
     for name, command, text in (
@@ -290,7 +405,9 @@ def _parser() -> argparse.ArgumentParser:
     merge = verb("merge", _merge, "join the tiles of a scan into its map")
     merge.add_argument("map", metavar="OUT.h5")
     merge.add_argument("--force", action="store_true", help="replace an existing map")
-    merge.add_argument("--partial", action="store_true", help="missing tiles become NaN with status 0")
+    merge.add_argument(
+        "--partial", action="store_true", help="missing tiles become NaN with status 0"
+    )
     return parser
 
 

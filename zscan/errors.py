@@ -1,4 +1,6 @@
-"""Named errors of zscan: each says what was wrong, where, and what is allowed; each carries its exit code."""
+"""Named errors of zscan: each says what was wrong, where, and what is allowed; each carries its
+exit code.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from dataclasses import dataclass
 
 
 class ZscanError(Exception):
-    """Base class; `exit_code` is what the command line returns (2 bad input, 3 incomplete, 4 corrupt)."""
+    """Base class; `exit_code` is what the command line returns (2 bad input, 3 incomplete, 4
+    corrupt).
+    """
 
     exit_code = 2
 
@@ -18,7 +22,9 @@ class ModelError(ZscanError):
 
 
 class ModelWarning(UserWarning):
-    """A model that can be used but that a user should know something about, such as an anomalous charge sum."""
+    """A model that can be used but that a user should know something about, such as an anomalous
+    charge sum.
+    """
 
 
 class UnknownNameError(ZscanError):
@@ -73,7 +79,9 @@ class ForeignFileError(ZscanError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault of an input file: dotted path of the key, its value, the problem, and what is allowed."""
+    """One fault of an input file: dotted path of the key, its value, the problem, and what is
+    allowed.
+    """
 
     path: str
     problem: str

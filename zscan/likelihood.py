@@ -1,4 +1,6 @@
-"""Likelihood: delta chi2 of every constraint of a model, and their combination as one differentiable function."""
+"""Likelihood: delta chi2 of every constraint of a model, and their combination as one
+differentiable function.
+"""
 
 from __future__ import annotations
 
@@ -17,35 +19,35 @@ from jaxtyping import Float
 from zscan.constraints import (
     ALTERNATIVES,
     SEARCHES,
-    Leptoquarks,
-    Point,
-    constraint,
+    ConstraintInfo,
+    Measurement,
+    ObservableInfo,
+    derived_observables,
     describe,
     describe_observable,
     expand_constraints,
     general_observable,
     is_projection,
     measured_values,
+    predict,
     with_inputs,
 )
-from zscan.coupling import couplings, muon_couplings
-from zscan.errors import ParameterError, UnknownNameError, nearest
+from zscan.constraints.exclusion import COUPLINGS
+from zscan.errors import UnknownNameError
 from zscan.limits import Limit, ProductionTable, load
-from zscan.measurements import Measurement
-from zscan.model import ADDED_PARAMETERS, CHARGE_PARAMETERS, THEORY_PARAMETERS, AnyModel, Model, load_model
+from zscan.models import Model, ModelType, load_model
+from zscan.models.parameters import THEORY
+from zscan.models.point import Prediction
 from zscan.precision import as_float64, in_float64
 from zscan.references import PAPER
-
-_MASSES = {"m_X", "M_1", "M_2"}  # where one is not positive nothing is valid
-_M_T, _Q_R2 = 163.0, 5 / 3  # of "radiative-muon-mass": running top mass [GeV], charge of R_2
 
 
 class Term(NamedTuple):
     """One constraint on broadcastable shapes.
 
-    `delta_chi2` is chi2 minus its value at zero coupling, NaN where `valid` is False (out of the validated range, or
-    the constraint does not apply); `observable` is the predicted observable, `derived` further ones by name.
-    """
+    `delta_chi2` is chi2 minus its value at zero coupling, NaN where `valid` is False (out of the
+    validated range, or the constraint does not apply); `observable` is the predicted observable,
+    `derived` further ones by name."""
 
     delta_chi2: Array
     observable: Array
@@ -53,31 +55,35 @@ class Term(NamedTuple):
     derived: Mapping[str, Array] = {}
 
 
-def chi2(value: Array, measurement: Measurement) -> Array:
-    """((value - measured)/error)^2 with the upper error above the measured value and the lower one below it.
+@dataclass(frozen=True)
+class Description:
+    """What a likelihood is in words, for headers of files, tables and captions; made by
+    `Likelihood.describe`.
 
-    For events without background ("counting") it is linear in the expected number: (value - measured)/error; an
-    observable of the form "chi2" is one already.
-    """
-    if measurement.form == "chi2":
-        return value
-    deviation = value - measurement.value
-    if measurement.form == "counting":
-        return deviation / measurement.error_plus
-    return (deviation / jnp.where(deviation > 0, measurement.error_plus, measurement.error_minus)) ** 2
+    `constraints` describes each term, `chi2_zero` is its chi2 at zero coupling, `observables`
+    describes the stored ones. `bibtex_keys` are those of the paper and of everything that the
+    numbers rest on, `provisional` the constraints with an input that could not be checked."""
+
+    constraints: Mapping[str, ConstraintInfo]
+    chi2_zero: Mapping[str, float]
+    observables: Mapping[str, ObservableInfo]
+    bibtex_keys: tuple[str, ...]
+    provisional: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)  # compared and hashed by identity, as a function is: jax.jit needs that
+@dataclass(
+    frozen=True, eq=False
+)  # compared and hashed by identity, as a function is: jax.jit needs that
 class Likelihood:
     """Log-likelihood of a model as a pure function; made by `log_likelihood`.
 
-    Calling it as f(m_X, g_X, eps=0.) gives -1/2 the sum of the finite terms, on the broadcast shape of the arguments;
-    `terms` gives each delta chi2 by name, NaN where a constraint does not apply. `constraints` are the names of all
-    terms, `summed` those that enter the sum: projections never do, and of measurements of one quantity or in the same
-    data (trident_ccfr and trident_nutev, for example) only the first. `chi2_zero` is each chi2 at zero coupling.
-    """
+    Calling it as f(m_X, g_X, eps=0.) gives -1/2 the sum of the finite terms, on the broadcast shape
+    of the arguments; `terms` gives each delta chi2 by name, NaN where a constraint does not apply.
+    `constraints` are the names of all terms, `summed` those that enter the sum: projections never
+    do, and of measurements of one quantity or in the same data (trident_ccfr and trident_nutev, for
+    example) only the first. `chi2_zero` is each chi2 at zero coupling."""
 
-    model: AnyModel
+    model: ModelType
     constraints: tuple[str, ...]
     observables: str
     chi2_zero: Mapping[str, float]
@@ -88,11 +94,15 @@ class Likelihood:
         left_out: set[str] = set()
         for group in ALTERNATIVES:
             left_out |= set([name for name in group if name in self.constraints][1:])
-        return tuple(name for name in self.constraints if name not in left_out and not is_projection(name))
+        return tuple(
+            name for name in self.constraints if name not in left_out and not is_projection(name)
+        )
 
     @in_float64
     def __call__(self, m_X: ArrayLike, g_X: ArrayLike, eps: ArrayLike = 0.0) -> Array:
-        """-1/2 sum of the finite delta chi2; m_X in GeV; arguments broadcast; differentiable in all three."""
+        """-1/2 sum of the finite delta chi2; m_X in GeV; arguments broadcast; differentiable in all
+        three.
+        """
         shape = jnp.broadcast_shapes(*(jnp.shape(value) for value in (m_X, g_X, eps)))
         return -jnp.broadcast_to(self.total(self._named(m_X, g_X, eps)), shape) / 2
 
@@ -111,24 +121,30 @@ class Likelihood:
     def total(
         self, parameters: Mapping[str, ArrayLike], measured: Mapping[str, ArrayLike] | None = None
     ) -> Float[Array, "..."]:
-        """Sum of the finite delta chi2 of `summed` at `parameters` (see `evaluate`): -2 times the log-likelihood.
+        """Sum of the finite delta chi2 of `summed` at `parameters` (see `evaluate`): -2 times the
+        log-likelihood.
 
-        `measured` takes the place of measured values, as arrays that broadcast against the parameters: toys. (The
-        subtracted chi2 at zero coupling remains that of the real values.) Raises as `evaluate`.
-        """
-        terms = self.terms_and_observables(parameters, (), measured)[0]
-        total = jnp.zeros(())
+        `measured` takes the place of measured values, as arrays that broadcast against the
+        parameters: toys. (The subtracted chi2 at zero coupling remains that of the real values.)
+        Raises as `evaluate`."""
+        return self.sum(self.terms_and_observables(parameters, (), measured)[0])[0]
+
+    def sum(self, terms: Mapping[str, Term]) -> tuple[Array, Array]:
+        """Sum of the finite delta chi2 of `summed`, and where there is any."""
+        total, any_finite = jnp.zeros(()), jnp.zeros((), bool)
         for name in self.summed:
             value = terms[name].delta_chi2
-            total = total + jnp.where(jnp.isfinite(value), value, 0.0)
-        return total
+            finite = jnp.isfinite(value)
+            total = total + jnp.where(finite, value, 0.0)
+            any_finite = any_finite | finite
+        return total, any_finite
 
     @in_float64
     def evaluate(self, parameters: Mapping[str, ArrayLike]) -> dict[str, Term]:
-        """All terms at `parameters` (names of `zscan.parameters` that the model has), on their own shapes.
+        """All terms at `parameters` (names of `model.parameters`), on their own shapes.
 
-        Raises `ParameterError` for a missing parameter, `UnknownNameError` for one that the model does not have.
-        """
+        Raises `ParameterError` for a missing parameter, `UnknownNameError` for one that the model
+        does not have."""
         return self.terms_and_observables(parameters, ())[0]
 
     @in_float64
@@ -138,31 +154,35 @@ class Likelihood:
         names: Sequence[str],
         measured: Mapping[str, ArrayLike] | None = None,
     ) -> tuple[dict[str, Term], dict[str, Array]]:
-        """All terms, and the observables `names` (see `zscan.constraints.observable_names`); else as `evaluate`.
+        """All terms, and the observables `names` (see `zscan.constraints.observables_of`); else as
+        `evaluate`.
 
         `measured` as for `total`.
         """
-        for name in self.model.required:
-            if name not in parameters:
-                raise ParameterError(f"the parameter {name} is needed")
-        for name in parameters:
-            if name not in self.model.parameters:
-                allowed = nearest(name, self.model.parameters)
-                raise UnknownNameError(f"{name!r} is not a parameter of {self.model.name}: {allowed}")
+        self.model.check(parameters)
         values = dict(zip(parameters, as_float64(*parameters.values()), strict=True))
-        pulls = {name: values.pop(name) for name in THEORY_PARAMETERS if name in values}
+        pulls = {
+            name.removeprefix(THEORY): values.pop(name)
+            for name in list(values)
+            if name.startswith(THEORY)
+        }
         data = dict(measured_values(self.observables))
         for name, shifted in (measured or {}).items():
             (array,) = as_float64(shifted)
             data[name] = replace(data[name], value=array)  # type: ignore[arg-type]
         valid = jnp.ones((), bool)
-        for name in _MASSES & values.keys():
-            valid = valid & (values[name] > 0)
-            values[name] = jnp.where(values[name] > 0, values[name], 1.0)  # finite gradients where the result is NaN
-        point = _charge_point(self.model, values) if isinstance(self.model, Model) else _effective_point(values)
-        searches = tuple(dict.fromkeys(SEARCHES[name] for name in self.constraints if name in SEARCHES))
-        point = replace(point, searches=searches)
-        terms = {name: self._term(name, point, valid, data, pulls.get(f"theory.{name}")) for name in self.constraints}
+        for name in self.model.masses:
+            if name in values:
+                valid = valid & (values[name] > 0)
+                values[name] = jnp.where(
+                    values[name] > 0, values[name], 1.0
+                )  # finite gradients where all is NaN
+        point = self.model.point(values)
+        predictions = predict(self.constraints, point, data)
+        terms = {
+            name: self._term(name, prediction, valid, data[name], pulls.get(name))
+            for name, prediction in predictions.items()
+        }
         available = {name: term.observable for name, term in terms.items()}
         for term in terms.values():
             available |= term.derived
@@ -171,32 +191,107 @@ class Likelihood:
                 available[name] = jnp.where(valid, general(point), jnp.nan)
         return terms, {name: available[name] for name in names}
 
-    def _term(self, name: str, point: Point, valid: Array, data: Mapping[str, Measurement], pull: Array | None) -> Term:
-        item, measurement = constraint(name), data[name]
-        observable, derived, applies = item.predict(point, data)
+    def _term(
+        self,
+        name: str,
+        prediction: Prediction,
+        valid: Array,
+        measurement: Measurement,
+        pull: Array | None,
+    ) -> Term:
+        observable, derived, applies = prediction
         valid = valid & applies
         safe = jnp.where(valid, observable, measurement.value)
         if pull is None:
-            delta_chi2 = chi2(safe, measurement) - self.chi2_zero[name]
+            delta_chi2 = measurement.chi2(safe) - self.chi2_zero[name]
         else:
             shifted = safe + pull * measurement.theory_error
-            delta_chi2 = chi2(shifted, measurement.without_theory()) + pull**2 - self.chi2_zero[name]
-        derived = {key: derived.get(key, jnp.full((), jnp.nan)) for key in item.derived}
+            delta_chi2 = measurement.without_theory().chi2(shifted) + pull**2 - self.chi2_zero[name]
+        none = jnp.full((), jnp.nan)
         return Term(
             jnp.where(valid, delta_chi2, jnp.nan),
             jnp.where(valid, observable, jnp.nan),
             valid,
-            {key: jnp.where(valid, value, jnp.nan) for key, value in derived.items()},
+            {
+                key: jnp.where(valid, derived.get(key, none), jnp.nan)
+                for key in derived_observables(self.model, name)
+            },
+        )
+
+    @in_float64
+    def excesses(
+        self, parameters: Mapping[str, ArrayLike], terms: Mapping[str, Term] | None = None
+    ) -> dict[str, Float[Array, "..."]]:
+        """By how much each constraint's limit is exceeded at `parameters`: excluded where it is
+        positive.
+
+        NaN where a constraint does not apply; constraints without a limit are left out. `terms` are
+        those of `evaluate` at the same parameters, if they are known. The rule of each constraint
+        is `Measurement.exclusion`; the minimum of a chi2 is looked for over
+        `zscan.constraints.exclusion.COUPLINGS` in place of the model's coupling, all other
+        parameters as given. Raises as `evaluate`."""
+        terms = self.evaluate(parameters) if terms is None else terms
+        rules = {
+            name: measured_values(self.observables)[name].exclusion for name in self.constraints
+        }
+        profiled = tuple(
+            name for name, rule in rules.items() if rule.delta_chi2_excluded is not None
+        )
+        lowest = self._lowest(profiled, parameters) if profiled else {}
+        return {
+            name: rule.excess(
+                terms[name].observable, terms[name].delta_chi2, lowest.get(name, jnp.zeros(()))
+            )
+            for name, rule in rules.items()
+            if rule.excludes
+        }
+
+    def _lowest(
+        self, names: tuple[str, ...], parameters: Mapping[str, ArrayLike]
+    ) -> dict[str, Array]:
+        """The minimum of delta chi2 over the coupling, on the shape of the other parameters."""
+        if self.model.coupling is None:
+            return {}
+        part = replace(self, constraints=names)
+        values = dict(zip(parameters, as_float64(*parameters.values()), strict=True))
+        along = {name: value[..., None] for name, value in values.items()}
+        terms = part.evaluate(along | {self.model.coupling: jnp.asarray(COUPLINGS)})
+        return {name: terms[name].delta_chi2.min(axis=-1) for name in names}
+
+    def describe(self, stored: Sequence[str] = ()) -> Description:
+        """All that headers, tables and captions say of this likelihood and of the observables
+        `stored` beside it.
+
+        Raises `UnknownNameError` for an observable that it does not have.
+        """
+        infos = {name: describe(name, self.observables) for name in with_inputs(self.constraints)}
+        observables = {
+            name: describe_observable(name, self.model, self.constraints, self.observables)
+            for name in stored
+        }
+        described: list[ConstraintInfo | ObservableInfo] = [*infos.values(), *observables.values()]
+        keys = {PAPER: None} | {key: None for info in described for key in info.references}
+        return Description(
+            constraints={name: infos[name] for name in self.constraints},
+            chi2_zero=self.chi2_zero,
+            observables=observables,
+            bibtex_keys=tuple(keys),
+            provisional=tuple(name for name, info in infos.items() if info.status == "provisional"),
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """Everything beside the parameters that the numbers depend on: measurements and digests of kernel tables."""
+        """Everything beside the parameters that the numbers depend on: measurements and digests of
+        kernel tables.
+        """
         tables = resources.files("zscan.kernels").joinpath("tables").iterdir()
         return {
             "measurements": {
-                name: measured_values(self.observables)[name].to_table() for name in with_inputs(self.constraints)
+                name: measured_values(self.observables)[name].to_table()
+                for name in with_inputs(self.constraints)
             },
-            "limits": {name: _limit_digest(SEARCHES[name]) for name in self.constraints if name in SEARCHES},
+            "limits": {
+                name: _limit_digest(SEARCHES[name]) for name in self.constraints if name in SEARCHES
+            },
             "tables": {
                 entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
                 for entry in sorted(tables, key=lambda entry: entry.name)
@@ -205,49 +300,21 @@ class Likelihood:
         }
 
 
-def _charge_point(model: Model, values: dict[str, Array]) -> Point:
-    values = dict(values)
-    m_X, g_X = values.pop("m_X"), values.pop("g_X")
-    g_sb = values.pop("g_sb", None)
-    eps = values.pop("eps", jnp.zeros(())) + values.pop("eps_over_g", jnp.zeros(())) * g_X
-    for name in [name for name in values if name in ADDED_PARAMETERS]:
-        multiple, other = values.pop(name), load_model(name.removeprefix("add."))
-        for charge in CHARGE_PARAMETERS:
-            species, generation = charge.split(".")[1:]
-            if isinstance(other, Model) and (added := other.charge(species, generation)):
-                own = values.get(charge, jnp.asarray(float(model.charge(species, generation))))
-                values[charge] = own + multiple * float(added)
-    on_shell = couplings(model, m_X, g_X, eps, charges=values)
-    return Point(m_X, on_shell, couplings(model, m_X, g_X, eps, q2=0.0, charges=values), g_sb)
-
-
-def _effective_point(values: dict[str, Array]) -> Point:
-    if "M_1" in values:
-        m_t, Q_S = values.get("m_t", jnp.asarray(_M_T)), values.get("Q_S", jnp.asarray(_Q_R2))
-        none = jnp.full((), jnp.nan)
-        return Point(none, None, None, leptoquarks=Leptoquarks(values["M_1"], values["M_2"], m_t, Q_S))
-    m_X, g_sb = values["m_X"], values.get("g_sb")
-    if "width_over_m_X" in values:
-        return Point(m_X, None, None, g_sb, g_sb is None, values["width_over_m_X"])
-    zero = jnp.zeros(())
-    g_A = values.get("g_A", zero) + values.get("g_A_over_g_V", zero) * values["g_V"]
-    x = muon_couplings(values["g_V"], g_A, values.get("eps", zero))
-    return Point(m_X, x, x, g_sb, g_sb is None, electrons="eps" in values)
-
-
 def log_likelihood(
-    model: AnyModel | str, constraints: Sequence[str] | None = None, observables: str = "paper"
+    model: ModelType | str, constraints: Sequence[str] | None = None, observables: str = "paper"
 ) -> Likelihood:
     """The likelihood f(m_X, g_X, eps=0.) of a model (name, path or `Model`) for named constraints.
 
-    Names may be shell patterns. None means all measurements; limit curves must be asked for ("kmunux", "searches/*"),
-    because the form of their likelihood is assumed. `observables` is the set of measurements. For "muon-effective" the
-    second argument is g_V, and g_sb is profiled inside its bound; further parameters go through `Likelihood.evaluate`.
-    The result is pure: it can be jitted, vmapped and differentiated. Raises `UnknownNameError` and `ModelError`.
-    Source: arXiv:2107.07518 sec. 3.
+    Names may be shell patterns. None means all measurements; limit curves must be asked for
+    ("kmunux", "searches/*"), because the form of their likelihood is assumed. `observables` is the
+    set of measurements. For "muon-effective" the second argument is g_V, and g_sb is profiled
+    inside its bound; further parameters go through `Likelihood.evaluate`. The result is pure: it
+    can be jitted, vmapped and differentiated. Raises `UnknownNameError` and `ModelError`. Source:
+    arXiv:2107.07518 sec. 3.
 
     >>> f = log_likelihood("Lmu-Ltau", ["delta_a_mu"])
-    >>> round(float(f(0.1, 9.4620e-4)), 2)  # best fit of g-2 alone: 18.1/2 better than the Standard Model
+    >>> # best fit of g-2 alone: 18.1/2 better than the Standard Model
+    >>> round(float(f(0.1, 9.4620e-4)), 2)
     9.05
     """
     model = load_model(model)
@@ -255,8 +322,12 @@ def log_likelihood(
     for name in names:
         if model.constraints is not None and name not in model.constraints:
             allowed = ", ".join(model.constraints)
-            raise UnknownNameError(f"{name!r} does not apply to the model {model.name}; allowed: {allowed}")
-    return Likelihood(model, names, observables, {name: _chi2_at_zero(name, observables) for name in names})
+            raise UnknownNameError(
+                f"{name!r} does not apply to the model {model.name}; allowed: {allowed}"
+            )
+    return Likelihood(
+        model, names, observables, {name: _chi2_at_zero(name, observables) for name in names}
+    )
 
 
 @cache
@@ -279,19 +350,7 @@ def _limit_digest(name: str) -> str:
             value = getattr(table, item.name)
             if item.name != "production_table":
                 digest.update(
-                    item.name.encode() + (value.tobytes() if hasattr(value, "tobytes") else repr(value).encode())
+                    item.name.encode()
+                    + (value.tobytes() if hasattr(value, "tobytes") else repr(value).encode())
                 )
     return digest.hexdigest()
-
-
-def bibtex_keys(constraints: Sequence[str], observables: str = "paper", stored: Sequence[str] = ()) -> tuple[str, ...]:
-    """BibTeX keys of the paper and of all measurements and predictions behind `constraints`, each once.
-
-    `stored` are observables stored beside them, whose predictions have references of their own.
-    """
-    keys = {PAPER: None}
-    for name in with_inputs(constraints):
-        keys |= dict.fromkeys(describe(name, observables).references)
-    for name in stored:
-        keys |= dict.fromkeys(describe_observable(name, observables)[2])
-    return tuple(keys)

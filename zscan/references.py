@@ -1,4 +1,4 @@
-"""Literature behind every number: BibTeX entries, and which of them a set of constraints rests on."""
+"""Literature behind every number: BibTeX entries, and those a set of constraints rests on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ PAPER = "Greljo:2021npi"
 
 
 def bibtex(keys: Iterable[str]) -> str:
-    """BibTeX entries of `keys`, in the order given; raises `UnknownNameError` for a key without an entry.
+    """BibTeX entries of `keys`, in the order given; raises `UnknownNameError` for a key without an
+    entry.
 
     >>> bibtex(["Greljo:2021npi"]).startswith("@article{Greljo:2021npi,")
     True
@@ -44,8 +45,10 @@ def _entry(key: str) -> str:
 def _entries() -> dict[str, str]:
     files = [
         resources.files("zscan").joinpath("references.bib"),
-        resources.files("zscan.limits").joinpath("references.bib"),
+        resources.files("zscan").joinpath("limits", "references.bib"),
     ]
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
-    entries = [entry.strip() for entry in re.split(r"^(?=@)", text, flags=re.MULTILINE) if entry.strip()]
+    entries = [
+        entry.strip() for entry in re.split(r"^(?=@)", text, flags=re.MULTILINE) if entry.strip()
+    ]
     return {re.match(r"@\w+\{([^,]+),", entry)[1]: entry for entry in entries}  # type: ignore[index]

@@ -15,12 +15,20 @@ COMMON = ["delta_a_mu", "trident_ccfr", "borexino"]
 
 
 def grid_minimum(problem, result, names, width=3.0, points=81, rounds=4):
-    """Place of the lowest value on grids that close in on it, starting `width` errors wide around the result."""
-    centre = {name: result.parameters[name] + 0.3 * result.errors[name] for name in names}  # not on the answer
+    """Place of the lowest value on grids that close in on it, starting `width` errors wide around
+    the result.
+    """
+    centre = {
+        name: result.parameters[name] + 0.3 * result.errors[name] for name in names
+    }  # not on the answer
     half = {name: width * result.errors[name] for name in names}
     for _ in range(rounds):
         axes = [
-            np.clip(np.linspace(centre[name] - half[name], centre[name] + half[name], points), *problem.bounds(name))
+            np.clip(
+                np.linspace(centre[name] - half[name], centre[name] + half[name], points),
+                problem.bounded(name).min,
+                problem.bounded(name).max,
+            )
             for name in names
         ]
         mesh = dict(zip(names, np.meshgrid(*axes, indexing="ij", sparse=True), strict=True))
@@ -32,7 +40,9 @@ def grid_minimum(problem, result, names, width=3.0, points=81, rounds=4):
 
 
 PROBLEMS = {
-    "g_X of Lmu-Ltau": Problem("Lmu-Ltau", COMMON, parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1}),
+    "g_X of Lmu-Ltau": Problem(
+        "Lmu-Ltau", COMMON, parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1}
+    ),
     "g_V and g_A": Problem(
         "muon-effective",
         ["delta_a_mu", "trident_ccfr"],
@@ -46,7 +56,10 @@ PROBLEMS = {
         fixed={"m_X": 2.6},
     ),
     "a charge": Problem(
-        "Lmu-Ltau", COMMON, parameters={"g_X": (1e-4, 1e-2), "charge.L.e": (0.0, 1.0)}, fixed={"m_X": 0.1, "eps": 1e-5}
+        "Lmu-Ltau",
+        COMMON,
+        parameters={"g_X": (1e-4, 1e-2), "charge.L.e": (0.0, 1.0)},
+        fixed={"m_X": 0.1, "eps": 1e-5},
     ),
 }
 
@@ -85,7 +98,9 @@ def test_covariance_is_that_of_hesse(fits, name):
 
 
 def test_minima_of_either_sign_of_the_interference(fits):
-    """R_K sees g_V g_sb through the interference and (g_V g_sb)^2: both signs of g_sb, two sizes each."""
+    """R_K sees g_V g_sb through the interference and (g_V g_sb)^2: both signs of g_sb, two sizes
+    each.
+    """
     result = fits["g_V and g_sb"]
     lowest = [item for item in result.minima if item.chi2 < result.chi2 + 1e-3]
     assert len(lowest) == 4
@@ -102,7 +117,9 @@ def test_minima_of_either_sign_of_the_interference(fits):
 def test_contributions_and_p_value(fits):
     result = fits["g_X of Lmu-Ltau"]
     assert list(result.contributions) == COMMON
-    np.testing.assert_allclose(sum(item.chi2 for item in result.contributions.values()), result.chi2_total, rtol=1e-10)
+    np.testing.assert_allclose(
+        sum(item.chi2 for item in result.contributions.values()), result.chi2_total, rtol=1e-10
+    )
     item = result.contributions["trident_ccfr"]
     np.testing.assert_allclose(item.pull, (item.observable - 0.82) / 0.28, rtol=1e-12)
     np.testing.assert_allclose(item.chi2, item.pull**2, rtol=1e-9)
@@ -127,12 +144,14 @@ def test_text_and_table(fits):
 
 def test_no_convergence_is_an_error(monkeypatch):
     """One Newton step, which only evaluates the start, is not enough."""
-    monkeypatch.setattr("zscan.fit.solver._WARM_STEPS", 1)
-    monkeypatch.setattr("zscan.minimise.MAX_STEPS", 1)
+    monkeypatch.setattr("zscan.optimise.solver._WARM_STEPS", 1)
+    monkeypatch.setattr("zscan.optimise.minimise.MAX_STEPS", 1)
     problem = Problem(
-        "Lmu-Ltau", ["trident_ccfr", "borexino"], parameters={"g_X": (1e-4, 1e-2), "charge.L.e": (0, 1)},
+        "Lmu-Ltau",
+        ["trident_ccfr", "borexino"],
+        parameters={"g_X": (1e-4, 1e-2), "charge.L.e": (0, 1)},
         fixed={"m_X": 0.1},
-    )  # fmt: skip
+    )
     result = maximum_likelihood(problem, starts=4)
     assert not result.converged
     with pytest.raises(NotConvergedError, match="did not converge from any of 4 starts") as caught:
@@ -147,24 +166,33 @@ def test_no_convergence_is_an_error(monkeypatch):
 
 
 def test_parameter_at_its_bound():
-    """g-2 wants g_X = 9.5e-4 at 100 MeV: an upper bound of 5e-4 is reached, with nothing left to determine."""
+    """g-2 wants g_X = 9.5e-4 at 100 MeV: an upper bound of 5e-4 is reached, with nothing left to
+    determine.
+    """
     problem = Problem(
-        "Lmu-Ltau", ["delta_a_mu"], parameters={"g_X": (1e-4, 5e-4), "theory.delta_a_mu": Parameter()},
+        "Lmu-Ltau",
+        ["delta_a_mu"],
+        parameters={"g_X": (1e-4, 5e-4), "theory.delta_a_mu": Parameter()},
         fixed={"m_X": 0.1},
-    )  # fmt: skip
+    )
     result = maximum_likelihood(problem, starts=16)
     assert result.converged
     assert result.at_bound == (True, False)
     assert result.parameters["g_X"] == pytest.approx(5e-4, rel=1e-9)
     assert math.isnan(result.errors["g_X"])
-    assert result.errors["theory.delta_a_mu"] == pytest.approx(math.sqrt(59**2 - 43**2) / 59, rel=1e-6)
+    assert result.errors["theory.delta_a_mu"] == pytest.approx(
+        math.sqrt(59**2 - 43**2) / 59, rel=1e-6
+    )
     assert "at its bound" in str(result)
     assert result.to_table()["errors"]["g_X"] is None
 
 
 def test_flat_valley_is_said_to_be_one():
     problem = Problem(
-        "muon-effective", ["delta_a_mu"], parameters={"g_V": (1e-3, 1e-2), "g_A": (1e-5, 3e-3)}, fixed={"m_X": 0.3}
+        "muon-effective",
+        ["delta_a_mu"],
+        parameters={"g_V": (1e-3, 1e-2), "g_A": (1e-5, 3e-3)},
+        fixed={"m_X": 0.3},
     )
     result = maximum_likelihood(problem, starts=16)
     assert result.converged
@@ -177,14 +205,18 @@ def test_flat_valley_is_said_to_be_one():
 def test_normal_prior_enters_as_data():
     """Gaussian in the pull: the mean and the error of the product of two normal densities."""
     problem = Problem(
-        "Lmu-Ltau", ["delta_a_mu"], parameters={"theory.delta_a_mu": Parameter(prior=Normal(1.0, 0.5))},
+        "Lmu-Ltau",
+        ["delta_a_mu"],
+        parameters={"theory.delta_a_mu": Parameter(prior=Normal(1.0, 0.5))},
         fixed={"m_X": 0.1, "g_X": 0.0},
-    )  # fmt: skip
+    )
     result = maximum_likelihood(problem, starts=4)
     experiment = 59**2 - 43**2
     # (43 t - 251)^2/experiment + t^2 + (t - 1)^2/0.25
     weight = 43**2 / experiment + 1 + 4
-    assert result.parameters["theory.delta_a_mu"] == pytest.approx((43 * 251 / experiment + 4) / weight, abs=1e-4)
+    assert result.parameters["theory.delta_a_mu"] == pytest.approx(
+        (43 * 251 / experiment + 4) / weight, abs=1e-4
+    )
     assert result.errors["theory.delta_a_mu"] == pytest.approx(weight**-0.5, rel=1e-9)
 
 
@@ -197,5 +229,10 @@ def test_starts():
     # even in two dimensions: every cell of an 8 x 8 grid has one of 256 starts
     assert np.unique((units * 8).astype(int), axis=1).shape[1] == 64
     assert not np.array_equal(units, start_points(problem, 256, 1))
-    given = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"g_X": Parameter(0, 1, start=0.25)}, fixed={"m_X": 0.1})
+    given = Problem(
+        "Lmu-Ltau",
+        ["delta_a_mu"],
+        parameters={"g_X": Parameter(0, 1, start=0.25)},
+        fixed={"m_X": 0.1},
+    )
     assert float(start_points(given, 3, 0)[0, 0]) == 0.25

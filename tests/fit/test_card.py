@@ -14,7 +14,13 @@ from PIL import Image
 
 import zscan
 from zscan.cli import main
-from zscan.errors import CardError, CorruptFileError, ForeignFileError, NotConvergedError, ResultExistsError
+from zscan.errors import (
+    CardError,
+    CorruptFileError,
+    ForeignFileError,
+    NotConvergedError,
+    ResultExistsError,
+)
 from zscan.fit import FittedCard, card_problem, fit_card
 from zscan.results.figures.corner import draw_corner
 from zscan.results.schema import verify
@@ -49,7 +55,8 @@ def test_the_file_holds_the_fit_and_the_map(fitted: FittedCard) -> None:
     assert fit.best == fitted.result.parameters
     np.testing.assert_array_equal(fit.covariance, fitted.result.covariance)
     assert fit.intervals["68"] == fitted.intervals["68"]
-    # the theory error is part of the full one: profiled over it, the interval of g_X is that of the fit without it
+    # the theory error is part of the full one: profiled over it, the interval of g_X is that of the
+    # fit without it
     plain = card_problem(CARD | {"axis": {"g_X": CARD["axis"]["g_X"]}})
     low, high = zscan.fit.intervals(plain, zscan.fit.maximum_likelihood(plain))["g_X"]
     found = zscan.fit.intervals(card_problem(CARD), fitted.result)["g_X"]
@@ -61,7 +68,9 @@ def test_the_file_holds_the_fit_and_the_map(fitted: FittedCard) -> None:
         assert values[0] < fit.best[name] < values[-1]
     a, b, plane = fit.planes["theory.delta_a_mu", "g_X"]
     assert plane.shape == (a.size, b.size)
-    np.testing.assert_allclose(plane.min(axis=0), fit.profiles["g_X"][1], atol=0.3)  # the grid is coarse
+    np.testing.assert_allclose(
+        plane.min(axis=0), fit.profiles["g_X"][1], atol=0.3
+    )  # the grid is coarse
     assert (plane.min(axis=0) > fit.profiles["g_X"][1] - 1e-6).all()
     assert set(fit.summary["contributions"]) == {"delta_a_mu", "trident_ccfr"}
     with zscan.open_scan(fitted.map) as data:
@@ -80,7 +89,15 @@ def test_the_figure_shows_regions_and_its_origin(fitted: FittedCard) -> None:
 
 def test_the_table_is_printed(fitted: FittedCard) -> None:
     text = str(fitted)
-    for word in ("minimum found", "g_X", "68 % interval", "trident_ccfr", "pull", "fit.h5", "fit.png"):
+    for word in (
+        "minimum found",
+        "g_X",
+        "68 % interval",
+        "trident_ccfr",
+        "pull",
+        "fit.h5",
+        "fit.png",
+    ):
         assert word in text
 
 
@@ -125,7 +142,9 @@ def test_an_existing_file_is_kept(fitted: FittedCard) -> None:
         ({"axis": {"g_X": {"values": [1e-4, 1e-3]}}}, ["axis.g_X"]),
     ],
 )
-def test_faults_are_named_before_work_starts(change: dict[str, Any], paths: list[str], tmp_path: Path) -> None:
+def test_faults_are_named_before_work_starts(
+    change: dict[str, Any], paths: list[str], tmp_path: Path
+) -> None:
     with pytest.raises(CardError) as caught:
         fit_card(changed(**change), tmp_path / "fit.h5")
     assert [fault.path for fault in caught.value.faults] == paths
@@ -135,13 +154,14 @@ def test_faults_are_named_before_work_starts(change: dict[str, Any], paths: list
 def test_without_convergence_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("zscan.minimise.MAX_STEPS", 1)
-    monkeypatch.setattr("zscan.fit.solver._WARM_STEPS", 1)
+    monkeypatch.setattr("zscan.optimise.minimise.MAX_STEPS", 1)
+    monkeypatch.setattr("zscan.optimise.solver._WARM_STEPS", 1)
     with pytest.raises(NotConvergedError):
         fit_card(CARD, tmp_path / "fit.h5")
     assert not list(tmp_path.iterdir())
     (tmp_path / "card.toml").write_text(
-        'format = 1\nname = "a"\nmodel = "Lmu-Ltau"\nconstraints = ["delta_a_mu"]\nfixed.m_X = 0.1\n'
+        'format = 1\nname = "a"\nmodel = "Lmu-Ltau"\nconstraints = ["delta_a_mu"]\n'
+        "fixed.m_X = 0.1\n"
         'axis.g_X = { min = 1e-5, max = 1e-1, num = 5, scale = "log" }\nfit.starts = 4\n'
     )
     assert main(["fit", str(tmp_path / "card.toml"), "-o", str(tmp_path / "fit.h5")]) == 3

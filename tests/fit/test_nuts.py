@@ -1,4 +1,6 @@
-"""Samples of posteriors that are known: a normal density, and numerical integrals of the g-2 fit for two priors."""
+"""Samples of posteriors that are known: a normal density, and numerical integrals of the g-2 fit
+for two priors.
+"""
 
 import math
 import sys
@@ -14,7 +16,9 @@ BOUNDS = (2e-4, 3e-3)
 
 
 def moments(power):
-    """Mean and standard deviation of g_X with a prior proportional to g_X^power, by integration on a fine grid."""
+    """Mean and standard deviation of g_X with a prior proportional to g_X^power, by integration on
+    a fine grid.
+    """
     problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"g_X": BOUNDS}, fixed=FIXED)
     g_X = np.linspace(*BOUNDS, 20_001)
     weight = np.exp(-np.asarray(problem.chi2({"g_X": g_X})) / 2) * g_X**power
@@ -28,47 +32,63 @@ def agree(samples, name, mean, sigma):
     assert samples.converged
     assert size > 100
     assert abs(draws.mean() - mean) < 4 * sigma / math.sqrt(size)
-    assert abs(draws.std() - sigma) < 4 * sigma / math.sqrt(size)  # twice the error of a normal density, for the tails
+    assert abs(draws.std() - sigma) < 4 * sigma / math.sqrt(
+        size
+    )  # twice the error of a normal density, for the tails
 
 
 def test_flat_prior_and_a_normal_posterior():
-    """theory.r_k enters no constraint here: its posterior is its prior, and it is independent of g_X."""
-    problem = Problem(
-        "Lmu-Ltau",
-        ["delta_a_mu"],
-        parameters={"g_X": Parameter(*BOUNDS, prior="flat"), "theory.r_k": Parameter(prior=Normal(0.5, 0.2))},
-        fixed=FIXED,
-    )
-    samples = sample(problem, draws=500, warmup=400, chains=4)
-    agree(samples, "g_X", *moments(0))
-    agree(samples, "theory.r_k", 0.5, 0.2)
-    correlation = np.corrcoef(samples.values["g_X"].ravel(), samples.values["theory.r_k"].ravel())[0, 1]
-    assert abs(correlation) < 4 / math.sqrt(samples.effective["g_X"])
-    assert samples.values["g_X"].shape == samples.chi2.shape == (4, 500)
-    np.testing.assert_allclose(samples.chi2, problem.chi2(samples.values), rtol=1e-12)
-    assert samples.priors == {"g_X": "flat in [0.0002, 0.003]", "theory.r_k": "normal(0.5, 0.2) in [-10, 10]"}
-    assert "the chains agree" in str(samples)
-
-
-def test_log_flat_prior_and_a_theory_error():
-    """On a log scale; integrating over the theory error gives the total error back, so that g_X is as without it.
-
-    The pull, given g_X = 0 (59^2 - 43^2 + 43^2 are the squared errors), would be normal; here it is one more parameter.
+    """theory.r_k enters no constraint here: its posterior is its prior, and it is independent of
+    g_X.
     """
     problem = Problem(
         "Lmu-Ltau",
         ["delta_a_mu"],
         parameters={
-            "g_X": Parameter(*BOUNDS, scale="log", prior="log-flat"), "theory.delta_a_mu": Parameter(prior="flat"),
+            "g_X": Parameter(*BOUNDS, prior="flat"),
+            "theory.r_k": Parameter(prior=Normal(0.5, 0.2)),
         },
         fixed=FIXED,
-    )  # fmt: skip
+    )
+    samples = sample(problem, draws=500, warmup=400, chains=4)
+    agree(samples, "g_X", *moments(0))
+    agree(samples, "theory.r_k", 0.5, 0.2)
+    correlation = np.corrcoef(samples.values["g_X"].ravel(), samples.values["theory.r_k"].ravel())[
+        0, 1
+    ]
+    assert abs(correlation) < 4 / math.sqrt(samples.effective["g_X"])
+    assert samples.values["g_X"].shape == samples.chi2.shape == (4, 500)
+    np.testing.assert_allclose(samples.chi2, problem.chi2(samples.values), rtol=1e-12)
+    assert samples.priors == {
+        "g_X": "flat in [0.0002, 0.003]",
+        "theory.r_k": "normal(0.5, 0.2) in [-10, 10]",
+    }
+    assert "the chains agree" in str(samples)
+
+
+def test_log_flat_prior_and_a_theory_error():
+    """On a log scale; integrating over the theory error gives the total error back, so that g_X is
+    as without it.
+
+    The pull, given g_X = 0 (59^2 - 43^2 + 43^2 are the squared errors), would be normal; here it is
+    one more parameter."""
+    problem = Problem(
+        "Lmu-Ltau",
+        ["delta_a_mu"],
+        parameters={
+            "g_X": Parameter(*BOUNDS, scale="log", prior="log-flat"),
+            "theory.delta_a_mu": Parameter(prior="flat"),
+        },
+        fixed=FIXED,
+    )
     samples = sample(problem, draws=500, warmup=400, chains=4, seed=1)
     agree(samples, "g_X", *moments(-1))
 
 
 def test_flat_and_log_flat_differ():
-    """The two tests above tell the priors apart: their means differ by more than the errors allowed."""
+    """The two tests above tell the priors apart: their means differ by more than the errors
+    allowed.
+    """
     (flat, sigma), (log_flat, _) = moments(0), moments(-1)
     assert flat - log_flat > 0.1 * sigma
 
@@ -91,7 +111,12 @@ def test_chains_that_do_not_agree(monkeypatch):
             return {"diverging": np.zeros(200, bool)}
 
     monkeypatch.setattr(numpyro.infer, "MCMC", Chains)
-    problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"g_X": Parameter(*BOUNDS, prior="flat")}, fixed=FIXED)
+    problem = Problem(
+        "Lmu-Ltau",
+        ["delta_a_mu"],
+        parameters={"g_X": Parameter(*BOUNDS, prior="flat")},
+        fixed=FIXED,
+    )
     with pytest.raises(NotConvergedError, match="the chains do not agree") as caught:
         sample(problem)
     assert caught.value.exit_code == 3
@@ -103,7 +128,10 @@ def test_chains_that_do_not_agree(monkeypatch):
 
 def test_prior_is_needed():
     problem = Problem(
-        "Lmu-Ltau", ["delta_a_mu"], parameters={"g_X": Parameter(*BOUNDS, prior="flat"), "eps": (0, 1e-4)}, fixed=FIXED
+        "Lmu-Ltau",
+        ["delta_a_mu"],
+        parameters={"g_X": Parameter(*BOUNDS, prior="flat"), "eps": (0, 1e-4)},
+        fixed=FIXED,
     )
     with pytest.raises(ParameterError, match=r"parameters\.eps\.prior: missing"):
         sample(problem)

@@ -18,9 +18,11 @@ TWO = Problem(
     fixed={"m_X": 2.6},
 )
 MINIMA = Problem(
-    "muon-effective", ["r_k", "trident_ccfr"], parameters={"g_V": (1e-3, 0.02), "g_sb": (-1e-5, 1e-5)},
+    "muon-effective",
+    ["r_k", "trident_ccfr"],
+    parameters={"g_V": (1e-3, 0.02), "g_sb": (-1e-5, 1e-5)},
     fixed={"m_X": 2.6},
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +37,14 @@ def two():
 
 def test_intervals_of_one_measurement(simple):
     low, high = intervals(SIMPLE, simple)["g_X"]
-    np.testing.assert_allclose([251 * (low / CENTRE) ** 2, 251 * (high / CENTRE) ** 2], [251 - 59, 251 + 59], rtol=2e-4)
+    np.testing.assert_allclose(
+        [251 * (low / CENTRE) ** 2, 251 * (high / CENTRE) ** 2], [251 - 59, 251 + 59], rtol=2e-4
+    )
     low, high = intervals(SIMPLE, simple, cl=0.95)["g_X"]
     edges = [251 - 1.959964 * 59, 251 + 1.959964 * 59]
-    np.testing.assert_allclose([251 * (low / CENTRE) ** 2, 251 * (high / CENTRE) ** 2], edges, rtol=2e-4)
+    np.testing.assert_allclose(
+        [251 * (low / CENTRE) ** 2, 251 * (high / CENTRE) ** 2], edges, rtol=2e-4
+    )
 
 
 def test_no_crossing_up_to_the_bound(simple):
@@ -56,7 +62,9 @@ def test_intervals_are_those_of_minos(two):
         assert reference[name].is_valid
         assert abs(low - best - reference[name].lower) < 1e-3 * sigma
         assert abs(high - best - reference[name].upper) < 1e-3 * sigma
-        assert abs((high - low) / (2 * sigma) - 1) > 0.005  # not a parabola: the Hessian would not do
+        assert (
+            abs((high - low) / (2 * sigma) - 1) > 0.005
+        )  # not a parabola: the Hessian would not do
 
 
 def test_interval_is_where_the_profile_crosses(two):
@@ -66,7 +74,8 @@ def test_interval_is_where_the_profile_crosses(two):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"cl": 1.0}, "cl = 1.0"), ({"cl": 95}, "cl = 95"), ({"n_sigma": 0}, "n_sigma = 0")]
+    ("options", "message"),
+    [({"cl": 1.0}, "cl = 1.0"), ({"cl": 95}, "cl = 95"), ({"n_sigma": 0}, "n_sigma = 0")],
 )
 def test_levels_that_are_none(simple, options, message):
     with pytest.raises(ParameterError, match=message):
@@ -85,7 +94,9 @@ def test_refusals(simple):
 
 
 def test_profile_against_brute_force():
-    """A dense grid of the other parameter: its lowest value lies above the profile, by its spacing only."""
+    """A dense grid of the other parameter: its lowest value lies above the profile, by its spacing
+    only.
+    """
     g_V = np.linspace(2e-3, 1e-2, 9)
     found = profile(TWO, {"g_V": g_V})
     assert found.converged.all()
@@ -98,7 +109,7 @@ def test_profile_against_brute_force():
 
 
 def test_profile_picks_the_lower_of_several_minima():
-    """For given g_V the measured R_K is reached for two values of g_sb < 0; positive ones cannot."""
+    """For given g_V two values of g_sb < 0 reach the measured R_K; positive ones cannot."""
     g_V = np.array([1.5e-3, 5e-3, 1e-2])
     found = profile(MINIMA, {"g_V": g_V})
     assert found.converged.all()
@@ -120,11 +131,17 @@ def test_profile_of_all_parameters_is_the_function():
     np.testing.assert_allclose(found.chi2, expected, rtol=1e-12)
 
 
-# Profiling a theory error that is part of the total one gives the total one back, for one measurement exactly
+# Profiling a theory error that is part of the total one gives the total one back, for one
+# measurement exactly
 @pytest.mark.parametrize("observables", ["paper", "current"])
 def test_theory_error_of_delta_a_mu_profiles_to_the_total_error(observables):
     g_X = np.array([0.0, 3e-4, 9.5e-4, 1.2e-3])
-    settings = {"model": "Lmu-Ltau", "constraints": ["delta_a_mu"], "observables": observables, "fixed": {"m_X": 0.1}}
+    settings = {
+        "model": "Lmu-Ltau",
+        "constraints": ["delta_a_mu"],
+        "observables": observables,
+        "fixed": {"m_X": 0.1},
+    }
     split = Problem(**settings, parameters={"g_X": (0.0, 1e-2), "theory.delta_a_mu": Parameter()})
     whole = Problem(**settings, parameters={"g_X": (0.0, 1e-2)})
     found = profile(split, {"g_X": g_X}, starts=2)
@@ -133,13 +150,17 @@ def test_theory_error_of_delta_a_mu_profiles_to_the_total_error(observables):
 
 
 def test_theory_error_of_r_k_adds_to_that_of_the_measurement():
-    """The error of R_K holds no theory error: profiling 1 % gives sigma^2 + 0.01^2, on either side."""
+    """The error of R_K holds no theory error: profiling 1 % gives sigma^2 + 0.01^2, either side."""
     g_V = np.array([-2e-3, 2e-3])  # constructive, destructive
     settings = {"model": "muon-effective", "constraints": ["r_k"], "observables": "current"}
     fixed = {"m_X": 2.6, "g_sb": -1e-6}
-    split = Problem(**settings, parameters={"g_V": (-0.1, 0.1), "theory.r_k": Parameter()}, fixed=fixed)
+    split = Problem(
+        **settings, parameters={"g_V": (-0.1, 0.1), "theory.r_k": Parameter()}, fixed=fixed
+    )
     found = profile(split, {"g_V": g_V}, starts=2)
-    deviation = np.asarray(split.likelihood.evaluate({**fixed, "g_V": g_V})["r_k"].observable) - 0.949
+    deviation = (
+        np.asarray(split.likelihood.evaluate({**fixed, "g_V": g_V})["r_k"].observable) - 0.949
+    )
     assert deviation[0] * deviation[1] < 0
     error = np.where(deviation > 0, 0.0474, 0.0465)
     expected = deviation**2 / (error**2 + 0.01**2) - split.likelihood.chi2_zero["r_k"]

@@ -1,4 +1,6 @@
-"""Toys: coverage and pulls where the fit is in its asymptotic regime; what cannot be drawn is refused."""
+"""Toys: coverage and pulls where the fit is in its asymptotic regime; what cannot be drawn is
+refused.
+"""
 
 import numpy as np
 import pytest
@@ -13,12 +15,19 @@ ONE = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixe
 TWO = Problem(
     "muon-effective",
     ["delta_a_mu", "trident_ccfr"],
-    parameters={"g_V": (2e-3, 4e-3), "g_A": (2e-4, 2e-3)},  # one of the solutions of two quadratic equations
+    parameters={
+        "g_V": (2e-3, 4e-3),
+        "g_A": (2e-4, 2e-3),
+    },  # one of the solutions of two quadratic equations
     fixed={"m_X": 0.1},
 )
 
 
-@pytest.fixture(scope="module", params=[(ONE, {"g_X": 2e-3}), (TWO, {"g_V": 3e-3, "g_A": 1e-3})], ids=["one", "two"])
+@pytest.fixture(
+    scope="module",
+    params=[(ONE, {"g_X": 2e-3}), (TWO, {"g_V": 3e-3, "g_A": 1e-3})],
+    ids=["one", "two"],
+)
 def found(request):
     return toys(*request.param, NUMBER)
 
@@ -58,16 +67,43 @@ def test_seeds():
 @pytest.mark.parametrize(
     ("constraints", "parameters", "fixed", "truth", "message"),
     [
-        (["coherent", "delta_a_mu"], {"g_X": (1e-5, 1e-2)}, {"m_X": 0.1}, {"g_X": 1e-3}, "coherent: toys need"),
-        (["delta_a_mu"], {"g_X": (1e-5, 1e-2)}, {"m_X": 0.1}, {}, "truth needs a value for each of g_X"),
-        (["delta_a_mu"], {"g_X": (1e-5, 1e-2)}, {"m_X": 0.1}, {"g_X": 1e-3, "m_X": 0.1}, "for nothing else"),
         (
-            ["delta_a_mu"], {"g_X": Parameter(1e-5, 1e-2, prior=Normal(1e-3, 1e-4))}, {"m_X": 0.1}, {"g_X": 1e-3},
+            ["coherent", "delta_a_mu"],
+            {"g_X": (1e-5, 1e-2)},
+            {"m_X": 0.1},
+            {"g_X": 1e-3},
+            "coherent: toys need",
+        ),
+        (
+            ["delta_a_mu"],
+            {"g_X": (1e-5, 1e-2)},
+            {"m_X": 0.1},
+            {},
+            "truth needs a value for each of g_X",
+        ),
+        (
+            ["delta_a_mu"],
+            {"g_X": (1e-5, 1e-2)},
+            {"m_X": 0.1},
+            {"g_X": 1e-3, "m_X": 0.1},
+            "for nothing else",
+        ),
+        (
+            ["delta_a_mu"],
+            {"g_X": Parameter(1e-5, 1e-2, prior=Normal(1e-3, 1e-4))},
+            {"m_X": 0.1},
+            {"g_X": 1e-3},
             "normal prior",
         ),
-        (["delta_a_mu", "r_k"], {"g_X": (1e-5, 1e-2)}, {"m_X": 0.1}, {"g_X": 1e-3}, "r_k does not apply at the truth"),
+        (
+            ["delta_a_mu", "r_k"],
+            {"g_X": (1e-5, 1e-2)},
+            {"m_X": 0.1},
+            {"g_X": 1e-3},
+            "r_k does not apply at the truth",
+        ),
     ],
-)  # fmt: skip
+)
 def test_refusals(constraints, parameters, fixed, truth, message):
     problem = Problem("B-L", constraints, parameters=parameters, fixed=fixed)
     with pytest.raises(ParameterError, match=message):

@@ -15,15 +15,23 @@ THRESHOLD = charm.M_D_PLUS - charm.M_PI_PLUS
 
 def test_reference_values():
     # closed forms evaluated independently; relative tolerance 1e-3 as stated there
-    np.testing.assert_allclose(1e-8 * np.sqrt(0.005 / x12(0.1, 1e-8)), 4.447281288551115e-08, rtol=1e-3)
+    np.testing.assert_allclose(
+        1e-8 * np.sqrt(0.005 / x12(0.1, 1e-8)), 4.447281288551115e-08, rtol=1e-3
+    )
     np.testing.assert_allclose(branching_ratio_dpi(0.1, 1e-9), 1.8718813986949407e-06, rtol=1e-3)
     # bounds on g_X at 100 MeV for delta_q = 3, two digits
-    np.testing.assert_allclose(1e-9 * np.sqrt(8e-6 / branching_ratio_dpi(0.1, 1e-9)) / g_uc(1.0, 3), 4.4e-6, rtol=2e-2)
-    np.testing.assert_allclose(1e-8 * np.sqrt(0.005 / x12(0.1, 1e-8)) / g_uc(1.0, 3), 9.5e-5, rtol=1e-2)
+    np.testing.assert_allclose(
+        1e-9 * np.sqrt(8e-6 / branching_ratio_dpi(0.1, 1e-9)) / g_uc(1.0, 3), 4.4e-6, rtol=2e-2
+    )
+    np.testing.assert_allclose(
+        1e-8 * np.sqrt(0.005 / x12(0.1, 1e-8)) / g_uc(1.0, 3), 9.5e-5, rtol=1e-2
+    )
 
 
 def by_polarisation_sum(m_X, coupling):
-    """BR(D+ -> pi+ X) from the squared amplitude: vector current of strength coupling/2, polarisations summed."""
+    """BR(D+ -> pi+ X) from the squared amplitude: vector current of strength coupling/2,
+    polarisations summed.
+    """
     with mp.workdps(30):
         D, pi, m = mp.mpf("1.86966"), mp.mpf("0.13957"), mp.mpf(m_X)
         form_factor = mp.mpf("0.612") / (1 - m**2 / mp.mpf("2.00685") ** 2)
@@ -36,14 +44,17 @@ def by_polarisation_sum(m_X, coupling):
 
 @pytest.mark.parametrize("m_X", [1e-6, 0.1, 0.5, 1.5, 1.73, THRESHOLD - 1e-6])
 def test_dpi_against_the_amplitude(m_X):
-    np.testing.assert_allclose(branching_ratio_dpi(m_X, 1e-9), by_polarisation_sum(m_X, 1e-9), rtol=1e-9)
+    np.testing.assert_allclose(
+        branching_ratio_dpi(m_X, 1e-9), by_polarisation_sum(m_X, 1e-9), rtol=1e-9
+    )
 
 
 def test_dpi_limits():
     assert branching_ratio_dpi(np.array([THRESHOLD, 1.8, 50.0]), 1e-3).tolist() == [0.0, 0.0, 0.0]
     assert np.isnan(branching_ratio_dpi(np.array([0.0, -1.0]), 1e-3)).all()
     assert branching_ratio_dpi(0.1, 0.0) == 0.0
-    # light X = Goldstone boson: 1/F_V = g_uc/(2 m_X); F_V > 9.7e7 GeV (provisional: arXiv:2002.04623 from memory)
+    # light X = Goldstone boson: 1/F_V = g_uc/(2 m_X); F_V > 9.7e7 GeV (provisional:
+    # arXiv:2002.04623 from memory)
     bound = 1e-9 * np.sqrt(8e-6 / branching_ratio_dpi(1e-3, 1e-9))
     np.testing.assert_allclose(2 * 1e-3 / bound, 9.7e7, rtol=2e-2)
 
@@ -52,7 +63,8 @@ def test_x12_limits_and_mask():
     unit = 2 * charm.TAU_D0 / 6.582119569e-25
     # light: longitudinal X, 0.0202 GeV^3 g_uc^2/m_X^2, three digits
     np.testing.assert_allclose(x12(1e-3, 1e-9), unit * 0.0202 * 1e-18 / 1e-6, rtol=2e-3)
-    # heavy: contact operator g_uc^2/(2 m_X^2) (ubar_L gamma c_L)^2 with matrix element (2/3) m_D^2 f_D^2 B_1
+    # heavy: contact operator g_uc^2/(2 m_X^2) (ubar_L gamma c_L)^2 with matrix element (2/3) m_D^2
+    # f_D^2 B_1
     contact = 1e-4**2 / (2 * 1e4**2) * (2 / 3 * 1.86484**2 * 0.212**2 * 0.757) / (2 * 1.86484)
     np.testing.assert_allclose(x12(1e4, 1e-4), unit * contact, rtol=1e-6)
     inside = np.array([-1.0, 0.0, 0.9 + 1e-9, 1.27, 1.7 - 1e-9])
@@ -65,7 +77,10 @@ def test_x12_limits_and_mask():
 def test_quadratic_in_the_coupling(m_X, coupling, factor):
     for function in (x12, branching_ratio_dpi):
         np.testing.assert_allclose(
-            function(m_X, -factor * coupling), factor**2 * function(m_X, coupling), rtol=1e-12, atol=1e-300
+            function(m_X, -factor * coupling),
+            factor**2 * function(m_X, coupling),
+            rtol=1e-12,
+            atol=1e-300,
         )
 
 
@@ -81,8 +96,13 @@ def test_gradients_and_broadcasting(function):
     for m_X in (1e-3, 0.3, 0.89, 1.72):
         gradient = jax.grad(function, argnums=(0, 1))(m_X, 1e-6)
         for i, value in enumerate(gradient):
-            shifted = [function(*(a * (1 + s * 1e-6 * (j == i)) for j, a in enumerate((m_X, 1e-6)))) for s in (1, -1)]
-            np.testing.assert_allclose(value, (shifted[0] - shifted[1]) / (2e-6 * (m_X, 1e-6)[i]), rtol=1e-6)
+            shifted = [
+                function(*(a * (1 + s * 1e-6 * (j == i)) for j, a in enumerate((m_X, 1e-6))))
+                for s in (1, -1)
+            ]
+            np.testing.assert_allclose(
+                value, (shifted[0] - shifted[1]) / (2e-6 * (m_X, 1e-6)[i]), rtol=1e-6
+            )
     for m_X in (0.0, 0.9, 1.27, THRESHOLD, 10.0):
         assert np.isfinite(jax.grad(function, argnums=(0, 1))(m_X, 0.0)).all()
     assert function(np.ones((4, 1)), np.ones(3)).shape == (4, 3)

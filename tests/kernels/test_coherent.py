@@ -1,4 +1,6 @@
-"""COHERENT CsI: signal against adaptive quadrature, profile against scipy.optimize, bounds of an independent fit."""
+"""COHERENT CsI: signal against adaptive quadrature, profile against scipy.optimize, bounds of an
+independent fit.
+"""
 
 import math
 
@@ -24,14 +26,21 @@ def charges(X_q, X_e, X_mu, r=0.0):
 
 
 def one_signal(m_X, g_u, g_d, g_nue, g_numu):
-    """Events before the time cut (flux, energy) from the formulas, with quad for both integrals. GeV."""
+    """Events before the time cut (flux, energy) from the formulas, with quad for both integrals.
+    GeV.
+    """
     hbar_c, m_mu, line = 1.97e-14, M_MU.value, 29.79e-3
-    nu_e, anti_nu_mu = (lambda x: 192 / m_mu * x**2 * (0.5 - x)), (lambda x: 64 / m_mu * x**2 * (0.75 - x))
+    nu_e, anti_nu_mu = (
+        (lambda x: 192 / m_mu * x**2 * (0.5 - x)),
+        (lambda x: 64 / m_mu * x**2 * (0.75 - x)),
+    )
     total = np.zeros((3, 12))
     for A, Z, binding in ((133, 55, 1.118532104), (127, 53, 1.072580322)):
         N, M = A - Z, Z * 0.93827208816 + (A - Z) * 0.93956542052 - binding
         protons, neutrons = 2 * g_u + g_d, g_u + 2 * g_d
-        events = 14.6 * A / 260 / (M * 1.79e-27) * 0.08 * 1.76e23 / (4 * math.pi * 1930**2) * hbar_c**2
+        events = (
+            14.6 * A / 260 / (M * 1.79e-27) * 0.08 * 1.76e23 / (4 * math.pi * 1930**2) * hbar_c**2
+        )
 
         def density(T, flux, A=A, Z=Z, N=N, M=M, protons=protons, neutrons=neutrons):
             k = lambda E: 2 - 2 * T / E + (T / E) ** 2 - M * T / E**2  # noqa: E731
@@ -40,39 +49,55 @@ def one_signal(m_X, g_u, g_d, g_nue, g_numu):
             else:
                 zero = (T + math.sqrt(2 * M * T - T * T)) / 2
                 spectrum = nu_e if flux == 0 else anti_nu_mu
-                kinematics = quad(lambda E: spectrum(E / m_mu) * k(E), zero, m_mu / 2, epsabs=0, epsrel=1e-12)[0]
+                kinematics = quad(
+                    lambda E: spectrum(E / m_mu) * k(E), zero, m_mu / 2, epsabs=0, epsrel=1e-12
+                )[0]
             q, R, a = math.sqrt(2 * M * T), 1.2 * A ** (1 / 3) * 1e-13 / hbar_c, 0.7e-13 / hbar_c
             x = q * R
             F = 3 * (math.sin(x) / x**2 - math.cos(x) / x) / x / (1 + (a * q) ** 2)
-            y = (g_nue if flux == 0 else g_numu) * (Z * protons + N * neutrons) / (math.sqrt(2) * G_F.value)
+            y = (
+                (g_nue if flux == 0 else g_numu)
+                * (Z * protons + N * neutrons)
+                / (math.sqrt(2) * G_F.value)
+            )
             weak = Z * 0.030482688836800 - N * 0.5120125 + y / (2 * M * T + m_X**2)
             return G_F.value**2 * M / (2 * math.pi) * F**2 * weak**2 * kinematics
 
         for n in range(4, 37):
             seen = np.arange(6, 30)
-            log_poisson = seen * np.log(n + 0.5) - n - 0.5 - np.array([math.lgamma(s + 1) for s in seen])
+            log_poisson = (
+                seen * np.log(n + 0.5) - n - 0.5 - np.array([math.lgamma(s + 1) for s in seen])
+            )
             response = np.exp(log_poisson) * 0.6655 / (1 + np.exp(-0.4942 * (seen - 10.4512)))
             per_pe = 0.0878 * 13.348 * 1e6
             kink = 2 * line**2 / (M + 2 * line)
             for flux in range(3):
                 points = [kink] if flux == 2 and n < kink * per_pe < n + 1 else None
                 ends = n / per_pe, (n + 1) / per_pe
-                recoils = quad(density, *ends, args=(flux,), epsabs=0, epsrel=1e-10, points=points)[0]
+                recoils = quad(density, *ends, args=(flux,), epsabs=0, epsrel=1e-10, points=points)[
+                    0
+                ]
                 total[flux] += events * recoils * response.reshape(12, 2).sum(axis=1)
     return total
 
 
-@pytest.mark.parametrize(("m_X", "g"), [(0.0, [2e-5, 1e-5, 1e-5, -3e-5]), (0.03, [1e-4, 0.0, -2e-4, 1e-4])])
+@pytest.mark.parametrize(
+    ("m_X", "g"), [(0.0, [2e-5, 1e-5, 1e-5, -3e-5]), (0.03, [1e-4, 0.0, -2e-4, 1e-4])]
+)
 def test_signal_against_adaptive_quadrature(m_X, g):
     nu_e, anti_nu_mu, nu_mu = one_signal(m_X, *g)
-    expected = np.outer(nu_e + anti_nu_mu, coherent._DATA.delayed_time) + np.outer(nu_mu, coherent._DATA.prompt_time)
+    expected = np.outer(nu_e + anti_nu_mu, coherent._DATA.delayed_time) + np.outer(
+        nu_mu, coherent._DATA.prompt_time
+    )
     np.testing.assert_allclose(expected_events(m_X, *g), expected, rtol=1e-9)
 
 
 def test_reference_values():
-    # Independent NumPy implementation (8 Gauss-Legendre nodes per photo-electron), compared bin by bin to 3e-4 with a
-    # direct double integration; tolerances as stated there
-    np.testing.assert_allclose(expected_events(1.0, 0, 0, 0, 0).sum(), 163.95397026280932, rtol=2e-3)
+    # Independent NumPy implementation (8 Gauss-Legendre nodes per photo-electron), compared bin by
+    # bin to 3e-4 with a direct double integration; tolerances as stated there
+    np.testing.assert_allclose(
+        expected_events(1.0, 0, 0, 0, 0).sum(), 163.95397026280932, rtol=2e-3
+    )
     np.testing.assert_allclose(chi2(1.0, 0.0, 0.0, 0.0, 0.0), 148.24144401907793, rtol=0, atol=0.02)
     g = 4e-5 * charges(1 / 3, 0, -3)
     np.testing.assert_allclose(expected_events(0.02, *g).sum(), 259.5865705479524, rtol=2e-3)
@@ -83,8 +108,12 @@ def test_data_and_backgrounds():
     # published totals; chi2 without pulls from the implementation above
     data = coherent._DATA
     np.testing.assert_allclose(data.counts.sum(), 547)
-    np.testing.assert_allclose([data.neutrons.sum(), data.steady.sum()], [5.459, 411.234], atol=5e-4)
-    np.testing.assert_allclose([data.delayed_time.sum(), data.prompt_time.sum()], [0.91479, 1.0], atol=5e-6)
+    np.testing.assert_allclose(
+        [data.neutrons.sum(), data.steady.sum()], [5.459, 411.234], atol=5e-4
+    )
+    np.testing.assert_allclose(
+        [data.delayed_time.sum(), data.prompt_time.sum()], [0.91479, 1.0], atol=5e-6
+    )
     zero_pulls = poisson_chi2((1.0, 1.0, 1.0), np.asarray(expected_events(1.0, 0.0, 0.0, 0.0, 0.0)))
     np.testing.assert_allclose(zero_pulls, 150.295, atol=1e-2)
 
@@ -95,15 +124,21 @@ def allowed_pieces(m_X, x, delta):
     values = np.asarray(chi2(m_X, *(grid * charge for charge in x)))
     i = int(np.argmin(values))
     f = lambda g: float(chi2(m_X, *(g * x)))  # noqa: E731
-    lowest = minimize_scalar(f, bounds=(grid[max(i - 1, 0)], grid[i + 1]), method="bounded", options={"xatol": 1e-12})
+    lowest = minimize_scalar(
+        f, bounds=(grid[max(i - 1, 0)], grid[i + 1]), method="bounded", options={"xatol": 1e-12}
+    )
     level = min(lowest.fun, values[i]) + delta
     below = values < level
-    edges = [brentq(lambda g: f(g) - level, grid[k], grid[k + 1], rtol=1e-10) for k in np.flatnonzero(np.diff(below))]
+    edges = [
+        brentq(lambda g: f(g) - level, grid[k], grid[k + 1], rtol=1e-10)
+        for k in np.flatnonzero(np.diff(below))
+    ]
     edges = [0.0, *edges] if below[0] else edges
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-# Independent implementation as above; three digits are given. delta chi2 = 3.84 (one parameter, 95 %) or 5.99.
+# Independent implementation as above; three digits are given. delta chi2 = 3.84 (one parameter, 95
+# %) or 5.99.
 BOUNDS = [
     (charges(1 / 3, 0, -3), 3.84, {1: 3.21e-5, 20: 3.65e-5, 100: 9.02e-5, 1000: 8.35e-4}),
     (charges(1 / 3, 0, -3), 5.99, {1: 3.73e-5, 1000: 9.70e-4}),
@@ -145,7 +180,9 @@ def poisson_chi2(scales, signal):
     expected = scales[0] * signal + scales[1] * data.neutrons + scales[2] * data.steady
     ratio = np.where(data.counts > 0, data.counts, 1) / expected
     total = 2 * np.sum(expected - data.counts + data.counts * np.log(ratio))
-    return total + sum(2 * (x - 1 - np.log(x)) / s**2 for x, s in zip(scales, (0.28, 0.25, 0.171), strict=True))
+    return total + sum(
+        2 * (x - 1 - np.log(x)) / s**2 for x, s in zip(scales, (0.28, 0.25, 0.171), strict=True)
+    )
 
 
 def scipy_profile(signal):
@@ -175,15 +212,25 @@ def test_profile_against_scipy():
     points = random_points(50)
     signals = np.asarray(expected_events(*points))
     assert signals.sum(axis=(1, 2)).max() > 1e20  # extreme couplings are among them
-    np.testing.assert_allclose(chi2(*points), [scipy_profile(signal) for signal in signals], rtol=0, atol=1e-8)
+    np.testing.assert_allclose(
+        chi2(*points), [scipy_profile(signal) for signal in signals], rtol=0, atol=1e-8
+    )
 
 
 def test_profile_converges_everywhere():
     # NaN would mean that Newton's method did not converge
     m_X, *g = random_points(20_000)
     assert np.isfinite(chi2(m_X, *g)).all()
-    # couplings that cancel the weak charge at some momentum transfer, up to an almost vanishing signal
-    tuned = np.sqrt(np.geomspace(0.1, 10, 200)[:, None] * 40 * math.sqrt(2) * G_F.value * (0.05**2 + 0.1**2) / 190)
+    # couplings that cancel the weak charge at some momentum transfer, up to an almost vanishing
+    # signal
+    tuned = np.sqrt(
+        np.geomspace(0.1, 10, 200)[:, None]
+        * 40
+        * math.sqrt(2)
+        * G_F.value
+        * (0.05**2 + 0.1**2)
+        / 190
+    )
     values = chi2(0.1, tuned / 3, tuned / 3, tuned, tuned * np.linspace(-1.5, 1.5, 50))
     assert np.isfinite(values).all()
     assert np.min(expected_events(0.1, tuned / 3, tuned / 3, tuned, tuned).sum(axis=(2, 3))) < 20
@@ -194,15 +241,21 @@ def test_limits():
     assert chi2(0.0, 1e-3, 1e-3, 0.0, 0.0) == standard_model  # no coupling to neutrinos
     assert chi2(0.1, 0.0, 0.0, 1.0, 1.0) == standard_model  # no coupling to quarks
     np.testing.assert_allclose(chi2(1e9, 1.0, 1.0, 1.0, 1.0), standard_model, atol=1e-8)
-    np.testing.assert_allclose(chi2(1e-9, 1e-5, 1e-5, 1e-5, 0.0), chi2(0.0, 1e-5, 1e-5, 1e-5, 0.0), rtol=1e-12)
+    np.testing.assert_allclose(
+        chi2(1e-9, 1e-5, 1e-5, 1e-5, 0.0), chi2(0.0, 1e-5, 1e-5, 1e-5, 0.0), rtol=1e-12
+    )
     assert np.isnan(chi2(np.array([-0.1, -1e-300]), 0.0, 0.0, 0.0, 0.0)).all()
     assert np.isnan(expected_events(-0.1, 0.0, 0.0, 0.0, 0.0)).all()
     assert np.isfinite(chi2(0.01, 1e30, 1e30, 1e30, 1e30))
     # contact limit: only g_nu g_q/m_X^2 enters
-    np.testing.assert_allclose(chi2(1e3, 0.1, 0.2, 0.3, 0.4), chi2(1e4, 1.0, 2.0, 3.0, 4.0), rtol=1e-7)
+    np.testing.assert_allclose(
+        chi2(1e3, 0.1, 0.2, 0.3, 0.4), chi2(1e4, 1.0, 2.0, 3.0, 4.0), rtol=1e-7
+    )
 
 
-@given(st.floats(1e-3, 10), st.lists(st.floats(-1e-3, 1e-3), min_size=4, max_size=4), st.floats(-5, 5))
+@given(
+    st.floats(1e-3, 10), st.lists(st.floats(-1e-3, 1e-3), min_size=4, max_size=4), st.floats(-5, 5)
+)
 def test_only_products_of_quark_and_neutrino_couplings_enter(m_X, g, exponent):
     factor = 2.0**exponent
     scaled = chi2(m_X, g[0] * factor, g[1] * factor, g[2] / factor, g[3] / factor)
@@ -223,7 +276,9 @@ def test_gradients():
             return tuple(a + k * step * (j == i) for j, a in enumerate(ARGUMENTS))
 
         def difference(f, step=step, shifted=shifted):
-            return (8 * (f(shifted(1)) - f(shifted(-1))) - (f(shifted(2)) - f(shifted(-2)))) / (12 * step)
+            return (8 * (f(shifted(1)) - f(shifted(-1))) - (f(shifted(2)) - f(shifted(-2)))) / (
+                12 * step
+            )
 
         np.testing.assert_allclose(gradient[i], difference(lambda a: float(chi2(*a))), rtol=1e-8)
         # the pulls respond: without them second derivatives would be wrong by tens of per cent

@@ -9,7 +9,8 @@ import pytest
 
 from zscan.kernels import formfactors
 
-# flavio 2.7.1, "B->K BSZ3" and "B->K* BSZ3" at central parameters: (q2, f_+, f_0, f_T) and (q2, A_1, A_12, V).
+# flavio 2.7.1, "B->K BSZ3" and "B->K* BSZ3" at central parameters: (q2, f_+, f_0, f_T) and (q2,
+# A_1, A_12, V).
 B_TO_K = [
     (0.0, 0.33196382, 0.33196382, 0.32361471),
     (1.0, 0.35110919452572475, 0.34020070563937505, 0.3429621264490911),
@@ -31,7 +32,10 @@ def test_agreement_with_flavio():
 
 
 def test_range_and_finite_gradients():
-    for function, end in ((formfactors.b_to_k, formfactors.Q2_MAX), (formfactors.b_to_kstar, formfactors.Q2_MAX_KSTAR)):
+    for function, end in (
+        (formfactors.b_to_k, formfactors.Q2_MAX),
+        (formfactors.b_to_kstar, formfactors.Q2_MAX_KSTAR),
+    ):
         values = np.array(function(np.array([-0.1, 0.0, end, end * (1 + 1e-12), 40.0])))
         assert np.all(np.isnan(values[:, [0, 3, 4]]))
         assert np.all(np.isfinite(values[:, [1, 2]]))

@@ -11,8 +11,26 @@ from hypothesis import strategies as st
 from zscan.constants import M_MU
 from zscan.kernels.g2 import delta_a_mu, loop_functions
 
-# m_X/m_mu: over the validated range, at and around s = 4 (x = 2) and at the changes of branch (s = 10, |w| = 0.4)
-RATIOS = [1e-4, 1e-3, 0.1, 1.0, 1.69, 1.6903, 2 - 1e-9, 2.0, 2 + 1e-9, 2.58, 2.582, 3.1622, 3.1623, 10.0, 1e3, 1e5]
+# m_X/m_mu: over the validated range, at and around s = 4 (x = 2) and at the changes of branch (s =
+# 10, |w| = 0.4)
+RATIOS = [
+    1e-4,
+    1e-3,
+    0.1,
+    1.0,
+    1.69,
+    1.6903,
+    2 - 1e-9,
+    2.0,
+    2 + 1e-9,
+    2.58,
+    2.582,
+    3.1622,
+    3.1623,
+    10.0,
+    1e3,
+    1e5,
+]
 
 
 def closed_form(x, digits=90):
@@ -23,7 +41,13 @@ def closed_form(x, digits=90):
         ratio = mp.mpf(1) if w == 0 else (mp.atan(mp.sqrt(w)) / mp.sqrt(w)).real
         J = 2 / s * ratio
         vector = mp.mpf(1) / 2 - s - s / 2 * (2 - s) * mp.log(s) - s / 2 * (s**2 - 4 * s + 2) * J
-        axial = 1 / s - mp.mpf(5) / 2 + s - (s**2 - 4 * s + 2) / 2 * mp.log(s) + s / 2 * (s - 2) * (s - 4) * J
+        axial = (
+            1 / s
+            - mp.mpf(5) / 2
+            + s
+            - (s**2 - 4 * s + 2) / 2 * mp.log(s)
+            + s / 2 * (s - 2) * (s - 4) * J
+        )
         return vector, axial
 
 
@@ -69,26 +93,36 @@ def test_limits():
     m_mu = M_MU.value
     heavy, light = 1e6 * m_mu, 1e-6 * m_mu
     np.testing.assert_allclose(
-        delta_a_mu(heavy, 1.0, 0.5), m_mu**2 * (1 - 5 * 0.25) / (12 * np.pi**2 * heavy**2), rtol=1e-9
+        delta_a_mu(heavy, 1.0, 0.5),
+        m_mu**2 * (1 - 5 * 0.25) / (12 * np.pi**2 * heavy**2),
+        rtol=1e-9,
     )
     np.testing.assert_allclose(
-        delta_a_mu(light, 1.0, 0.5), (1 - 2 * 0.25 * (m_mu / light) ** 2) / (8 * np.pi**2), rtol=1e-5
+        delta_a_mu(light, 1.0, 0.5),
+        (1 - 2 * 0.25 * (m_mu / light) ** 2) / (8 * np.pi**2),
+        rtol=1e-5,
     )
     assert delta_a_mu(0.1, 0.0, 0.0) == 0.0
     assert np.isnan(delta_a_mu(np.array([0.0, -1.0]), 1.0, 0.0)).all()
     assert np.isfinite(jax.grad(delta_a_mu, argnums=(0, 1, 2))(2 * m_mu, 0.0, 0.0)).all()
 
 
-@pytest.mark.parametrize(("m_X", "ratio"), [(0.001, 0.006595), (0.1, 0.275913), (1.0, 0.431625), (5.0, 0.445886)])
+@pytest.mark.parametrize(
+    ("m_X", "ratio"), [(0.001, 0.006595), (0.1, 0.275913), (1.0, 0.431625), (5.0, 0.445886)]
+)
 def test_largest_axial_admixture(m_X, ratio):
-    # sqrt(I_V/I_A) by quadrature, rounded at the sixth decimal; arXiv:2107.07518 quotes 0.44-0.45 for heavy X
+    # sqrt(I_V/I_A) by quadrature, rounded at the sixth decimal; arXiv:2107.07518 quotes 0.44-0.45
+    # for heavy X
     assert delta_a_mu(m_X, 1.0, ratio - 1e-6) > 0 > delta_a_mu(m_X, 1.0, ratio + 1e-6)
 
 
 @given(st.floats(1e-4, 1e2), st.floats(-1, 1), st.floats(-1, 1), st.floats(0.1, 10))
 def test_scales_with_the_square_of_the_couplings(m_X, g_V, g_A, factor):
     np.testing.assert_allclose(
-        delta_a_mu(m_X, factor * g_V, -factor * g_A), factor**2 * delta_a_mu(m_X, g_V, g_A), rtol=1e-12, atol=1e-300
+        delta_a_mu(m_X, factor * g_V, -factor * g_A),
+        factor**2 * delta_a_mu(m_X, g_V, g_A),
+        rtol=1e-12,
+        atol=1e-300,
     )
 
 

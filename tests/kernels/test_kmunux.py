@@ -17,7 +17,9 @@ LEFT_HANDED = (1.0, 0.5, -0.5, 0.0)  # X couples to the lepton doublet only
 
 METRIC = np.array([1.0, -1.0, -1.0, -1.0])
 PAULI = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
-GAMMA = np.array([np.kron(PAULI[0], np.eye(2)), *(np.kron(1j * PAULI[1], sigma) for sigma in PAULI)])
+GAMMA = np.array(
+    [np.kron(PAULI[0], np.eye(2)), *(np.kron(1j * PAULI[1], sigma) for sigma in PAULI)]
+)
 GAMMA5 = -np.kron(PAULI[2], np.eye(2))
 LEFT = np.eye(4) - GAMMA5
 
@@ -27,7 +29,9 @@ def slash(p):
 
 
 def by_helicity_amplitudes(m_X, couplings, nodes=48):
-    """The ratio from spinors and polarisation vectors in the kaon's rest frame, over the energies of X and neutrino."""
+    """The ratio from spinors and polarisation vectors in the kaon's rest frame, over the energies
+    of X and neutrino.
+    """
     x_nu, x_V, x_A, x_K = couplings
     t, weight = np.polynomial.legendre.leggauss(nodes)
     # E = middle - half cos(pi s) makes the square roots at both ends of the ranges analytic
@@ -36,7 +40,9 @@ def by_helicity_amplitudes(m_X, couplings, nodes=48):
     E = (largest + m_X) / 2 - (largest - m_X) / 2 * np.cos(angle)
     w_E = (largest - m_X) / 2 * np.sin(angle) * weight
     k_abs = np.sqrt(E**2 - m_X**2)
-    pair = M**2 + m_X**2 - 2 * M * E - MU**2  # 2 p_nu.p_mu; the neutrino's energy is pair/2/(M - E + k cos)
+    pair = (
+        M**2 + m_X**2 - 2 * M * E - MU**2
+    )  # 2 p_nu.p_mu; the neutrino's energy is pair/2/(M - E + k cos)
     low, high = pair / 2 / (M - E + k_abs), pair / 2 / (M - E - k_abs)
     nu = (low + high)[:, None] / 2 - (high - low)[:, None] / 2 * np.cos(angle)
     weights = (w_E[:, None] * (high - low)[:, None] / 2 * np.sin(angle) * weight).ravel()
@@ -52,12 +58,19 @@ def by_helicity_amplitudes(m_X, couplings, nodes=48):
     polarisations = np.stack(
         [
             np.stack(e, -1)
-            for e in ((zero, one, zero, zero), (zero, zero, one, zero), (k_abs / m_X, zero, zero, E / m_X))
+            for e in (
+                (zero, one, zero, zero),
+                (zero, zero, one, zero),
+                (k_abs / m_X, zero, zero, E / m_X),
+            )
         ]
     )
-    # Columns of (pslash + m) span the spinors u, those of (pslash - m) the spinors v, up to normalisation
+    # Columns of (pslash + m) span the spinors u, those of (pslash - m) the spinors v, up to
+    # normalisation
     u_nu = slash(n)[..., [2]] / np.sqrt(n[:, 0] - n[:, 3])[:, None, None]
-    v_mu = (slash(p) - MU * np.eye(4)) @ _rest_spinors() / np.sqrt(2 * (p[:, 0] + MU))[:, None, None]
+    v_mu = (
+        (slash(p) - MU * np.eye(4)) @ _rest_spinors() / np.sqrt(2 * (p[:, 0] + MU))[:, None, None]
+    )
     q, l_ = n + k, p + k
     q2, l2 = (np.sum(a**2 * METRIC, axis=-1)[:, None, None] for a in (q, l_))
     kaon_line = (np.sum((P - k) ** 2 * METRIC, axis=-1) - M**2)[:, None, None]
@@ -76,12 +89,15 @@ def by_helicity_amplitudes(m_X, couplings, nodes=48):
 
 
 def _rest_spinors():
-    """Columns xi with gamma^0 xi = -xi, so that (pslash - m) xi/sqrt(2 (E + m)) are the spinors v."""
+    """Columns xi, gamma^0 xi = -xi, so that (pslash - m) xi/sqrt(2 (E + m)) are the spinors v."""
     return np.vstack([np.eye(2), -np.eye(2)])
 
 
-# Independent evaluation (spinor traces, adaptive quadrature in other variables), x_V = x_nu = 1; its own accuracy 1e-6
-@pytest.mark.parametrize(("m_X", "expected"), [(0.05, 0.08701060577576644), (0.2, 0.0030477453836501582)])
+# Independent evaluation (spinor traces, adaptive quadrature in other variables), x_V = x_nu = 1;
+# its own accuracy 1e-6
+@pytest.mark.parametrize(
+    ("m_X", "expected"), [(0.05, 0.08701060577576644), (0.2, 0.0030477453836501582)]
+)
 def test_reference_values(m_X, expected):
     np.testing.assert_allclose(rate_ratio(m_X, 1.0, 1.0, 0.0, 0.0), expected, rtol=1e-6)
 
@@ -104,15 +120,24 @@ def test_rounded_reference_values(m_X, couplings, expected):
 @pytest.mark.parametrize("m_X", [0.0303, 0.101, 0.203, 0.3501, 0.387])
 @pytest.mark.parametrize(
     "couplings",
-    [(1.0, 0, 0, 0), (0, 1.0, 0, 0), (0, 0, 1.0, 0), (0, 0, 0, 1.0), (1.0, 0.3, 0, 0.7), (0.4, -0.8, 0.6, -0.5)],
+    [
+        (1.0, 0, 0, 0),
+        (0, 1.0, 0, 0),
+        (0, 0, 1.0, 0),
+        (0, 0, 0, 1.0),
+        (1.0, 0.3, 0, 0.7),
+        (0.4, -0.8, 0.6, -0.5),
+    ],
 )
 def test_against_helicity_amplitudes(m_X, couplings):
-    np.testing.assert_allclose(rate_ratio(m_X, *couplings), by_helicity_amplitudes(m_X, couplings), rtol=2e-6)
+    np.testing.assert_allclose(
+        rate_ratio(m_X, *couplings), by_helicity_amplitudes(m_X, couplings), rtol=2e-6
+    )
 
 
 def test_goldstone_limit():
-    # m_X -> 0 with a broken current: the amplitude is delta/m_X ubar_nu Pslash (1-gamma5) v, whose square is
-    # 4 [(l^2 + m^2) q^2 + m^2 (w - m^2)], linear in l^2 at fixed q^2
+    # m_X -> 0 with a broken current: the amplitude is delta/m_X ubar_nu Pslash (1-gamma5) v, whose
+    # square is 4 [(l^2 + m^2) q^2 + m^2 (w - m^2)], linear in l^2 at fixed q^2
     def inner(q2):
         middle = MU**2 + (M**2 - q2 - MU**2) / 2
         width = math.sqrt((M**2 - (math.sqrt(q2) + MU) ** 2) * (M**2 - (math.sqrt(q2) - MU) ** 2))
@@ -128,7 +153,8 @@ def test_goldstone_limit():
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_a_conserved_current_does_not_grow(x_V, x_K):
     heavy, light = (float(rate_ratio(m, x_V + x_K, x_V, 0.0, x_K)) for m in (1e-2, 1e-3))
-    # only logarithms are left; a cancellation good to one per cent would still give a factor of ten or more
+    # only logarithms are left; a cancellation good to one per cent would still give a factor of ten
+    # or more
     assert 0 <= heavy <= light * (1 + 1e-12) <= 5 * heavy + 1e-300
 
 
@@ -138,13 +164,17 @@ def test_a_broken_current_grows_as_the_inverse_square():
         assert abs(light / heavy - 1) < 3e-3
 
 
-@given(st.floats(1e-4, 0.388), st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.floats(0.1, 10))
+@given(
+    st.floats(1e-4, 0.388), st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.floats(0.1, 10)
+)
 def test_positive_and_quadratic(m_X, couplings, factor):
     ratio = float(rate_ratio(m_X, *couplings))
     bound = sum(float(rate_ratio(m_X, *row)) for row in np.eye(4))
     assert ratio >= -1e-9 * bound
     scaled = rate_ratio(m_X, *(factor * x for x in couplings))
-    np.testing.assert_allclose(scaled, factor**2 * ratio, rtol=1e-12, atol=1e-12 * factor**2 * bound)
+    np.testing.assert_allclose(
+        scaled, factor**2 * ratio, rtol=1e-12, atol=1e-12 * factor**2 * bound
+    )
 
 
 def test_range():
@@ -153,7 +183,9 @@ def test_range():
     assert np.isnan(rate_ratio(np.array([0.0, -1.0, 0.99e-4]), *LEFT_HANDED)).all()
     assert rate_ratio(LOWEST, *LEFT_HANDED) > 0
     assert rate_ratio(0.1, 0.0, 0.0, 0.0, 0.0) == 0.0
-    near, nearer = (float(rate_ratio(THRESHOLD * (1 - e), *LEFT_HANDED)) / e**3.5 for e in (1e-4, 1e-7))
+    near, nearer = (
+        float(rate_ratio(THRESHOLD * (1 - e), *LEFT_HANDED)) / e**3.5 for e in (1e-4, 1e-7)
+    )
     np.testing.assert_allclose(near, nearer, rtol=1e-3)
 
 
@@ -162,7 +194,10 @@ def test_gradients():
     gradient = jax.grad(rate_ratio, argnums=tuple(range(5)))(*arguments)
     for index, value in enumerate(gradient):
         step = 1e-5 * abs(arguments[index])
-        above, below = (rate_ratio(*(a + s * step * (i == index) for i, a in enumerate(arguments))) for s in (1, -1))
+        above, below = (
+            rate_ratio(*(a + s * step * (i == index) for i, a in enumerate(arguments)))
+            for s in (1, -1)
+        )
         np.testing.assert_allclose(value, (above - below) / (2 * step), rtol=1e-7)
     for m_X in (0.0, LOWEST, 1e-3, THRESHOLD * (1 - 1e-15), THRESHOLD, 1.0):
         for couplings in (np.zeros(4), LEFT_HANDED):
@@ -172,4 +207,6 @@ def test_gradients():
 def test_broadcasts():
     m_X, g = np.geomspace(1e-3, 1.0, 4)[:, None], np.geomspace(1e-6, 1e-3, 3)[None, :]
     assert rate_ratio(m_X, g, g, 0.0, 0.0).shape == (4, 3)
-    np.testing.assert_allclose(rate_ratio(m_X, g, g, 0.0, 0.0), g**2 * rate_ratio(m_X, 1.0, 1.0, 0.0, 0.0), rtol=1e-12)
+    np.testing.assert_allclose(
+        rate_ratio(m_X, g, g, 0.0, 0.0), g**2 * rate_ratio(m_X, 1.0, 1.0, 0.0, 0.0), rtol=1e-12
+    )

@@ -1,4 +1,6 @@
-"""Loop mixing against mpmath quadrature and published values; mass eigenstates against a 60-digit eigenproblem."""
+"""Loop mixing against mpmath quadrature and published values; mass eigenstates against a 60-digit
+eigenproblem.
+"""
 
 import jax
 import mpmath as mp
@@ -19,13 +21,16 @@ from zscan.kernels.mixing import (
     shift_hypercharge,
 )
 
-# Hypercharge and isospin of the chiral fermions of one generation: u_L, d_L, u_R, d_R, nu_L, e_L, e_R, N
+# Hypercharge and isospin of the chiral fermions of one generation: u_L, d_L, u_R, d_R, nu_L, e_L,
+# e_R, N
 HYPERCHARGE = np.array([1 / 6, 1 / 6, 2 / 3, -1 / 3, -1 / 2, -1 / 2, -1, 0])
 ISOSPIN = np.array([1 / 2, -1 / 2, 0, 0, 1 / 2, -1 / 2, 0, 0])
 
 
 def quadrature(q2, m_a=M_MU.value, m_b=M_TAU.value):
-    """The defining integral with the cuts taken at q2 + i0; the interval is split where the logarithms bend."""
+    """The defining integral with the cuts taken at q2 + i0; the interval is split where the
+    logarithms bend.
+    """
     with mp.workdps(30):
         q2 = mp.mpf(q2)
 
@@ -39,11 +44,15 @@ def quadrature(q2, m_a=M_MU.value, m_b=M_TAU.value):
             if q2 > 4 * mass**2:
                 edges.append((1 - mp.sqrt(1 - 4 * mass**2 / q2)) / 2)
             points |= {p for edge in edges if edge < 0.5 for p in (edge, 1 - edge)}
-        integral = mp.quad(lambda x: x * (1 - x) * (log(x, mp.mpf(m_b)) - log(x, mp.mpf(m_a))), sorted(points))
+        integral = mp.quad(
+            lambda x: x * (1 - x) * (log(x, mp.mpf(m_b)) - log(x, mp.mpf(m_a))), sorted(points)
+        )
         return complex(mp.mpf(E_CHARGE.value) / (2 * mp.pi**2) * integral)
 
 
-@pytest.mark.parametrize("q2", [-1e4, -100.0, -0.0112, -0.011, -1e-3, -1e-9, 0.0, 1e-9, 1e-3, 0.011, 0.0112, 0.044])
+@pytest.mark.parametrize(
+    "q2", [-1e4, -100.0, -0.0112, -0.011, -1e-3, -1e-9, 0.0, 1e-9, 1e-3, 0.011, 0.0112, 0.044]
+)
 def test_real_below_threshold(q2):
     value = complex(loop_eps_over_g(q2))
     assert value.imag == 0.0
@@ -62,15 +71,27 @@ def test_value_at_zero():
     np.testing.assert_allclose(complex(loop_eps_over_g(0.0)).real, 0.014432911118330838, rtol=1e-12)
     ln = np.log(M_MU.value / M_E.value)
     np.testing.assert_allclose(
-        complex(loop_eps_over_g(0.0, leptons="mu-e")).real, -E_CHARGE.value * ln / (6 * np.pi**2), rtol=1e-13
+        complex(loop_eps_over_g(0.0, leptons="mu-e")).real,
+        -E_CHARGE.value * ln / (6 * np.pi**2),
+        rtol=1e-13,
     )
     np.testing.assert_allclose(E_CHARGE.value**2, 4 * np.pi * ALPHA_EM.value, rtol=1e-15)
 
 
-# |eps/g_X|^-1 at q2 = m_X^2 from a numerical integral of arXiv:2006.11225 Eq. (7), three to four digits
+# |eps/g_X|^-1 at q2 = m_X^2 from a numerical integral of arXiv:2006.11225 Eq. (7), three to four
+# digits
 @pytest.mark.parametrize(
     ("m_X", "inverse"),
-    [(1e-3, 69.3), (0.1, 66.9), (0.2, 55.1), (0.25, 52.1), (1.0, 92.7), (3.0, 124), (4.0, 186), (10.0, 1827)],
+    [
+        (1e-3, 69.3),
+        (0.1, 66.9),
+        (0.2, 55.1),
+        (0.25, 52.1),
+        (1.0, 92.7),
+        (3.0, 124),
+        (4.0, 186),
+        (10.0, 1827),
+    ],
 )
 def test_published_modulus(m_X, inverse):
     np.testing.assert_allclose(1 / abs(complex(loop_eps_over_g(m_X**2))), inverse, rtol=4e-3)
@@ -78,8 +99,12 @@ def test_published_modulus(m_X, inverse):
 
 def test_gradient_is_finite_everywhere_and_right_where_smooth():
     part = lambda q2: loop_eps_over_g(q2).real  # noqa: E731
-    thresholds = np.array([4 * M_MU.value**2, 4 * M_TAU.value**2, M_MU.value**2, -(M_MU.value**2), 0.0])
-    around = np.concatenate([thresholds, np.nextafter(thresholds, -1), np.nextafter(thresholds, 100)])
+    thresholds = np.array(
+        [4 * M_MU.value**2, 4 * M_TAU.value**2, M_MU.value**2, -(M_MU.value**2), 0.0]
+    )
+    around = np.concatenate(
+        [thresholds, np.nextafter(thresholds, -1), np.nextafter(thresholds, 100)]
+    )
     for function in (part, lambda q2: loop_eps_over_g(q2).imag):
         assert np.isfinite(jax.vmap(jax.grad(function))(around)).all()
     for q2 in (-5.0, -1e-3, 1e-6, 0.02, 0.2, 20.0):
@@ -110,7 +135,14 @@ def eigenproblem(m_X, g_X, eps, X_H):
 
 @pytest.mark.parametrize(
     ("g_X", "eps_BX", "X_H"),
-    [(1e-3, 1e-3, 0.0), (1e-3, 1e-6, 0.0), (1e-5, -0.1, 0.0), (1e-4, 1e-3, -1.0), (0.3, 0.9, 0.5), (0.5, 0.99, 3.0)],
+    [
+        (1e-3, 1e-3, 0.0),
+        (1e-3, 1e-6, 0.0),
+        (1e-5, -0.1, 0.0),
+        (1e-4, 1e-3, -1.0),
+        (0.3, 0.9, 0.5),
+        (0.5, 0.99, 3.0),
+    ],
 )
 def test_mass_eigenstates_against_mpmath(g_X, eps_BX, X_H):
     masses = np.array([1e-5, 1e-3, 0.1, 10.0, 90.0, 92.0, 300.0, 1e4])
@@ -118,7 +150,9 @@ def test_mass_eigenstates_against_mpmath(g_X, eps_BX, X_H):
     c_W, s_W = np.sqrt(1 - SIN2_THETA_W_MZ.value), np.sqrt(SIN2_THETA_W_MZ.value)
     for i, m_X in enumerate(masses):
         exact = eigenproblem(m_X, g_X, eps_BX, X_H)[1:]
-        for boson, (mass, v) in zip(sorted(states[1:], key=lambda b: b.mass[i]), exact, strict=True):
+        for boson, (mass, v) in zip(
+            sorted(states[1:], key=lambda b: b.mass[i]), exact, strict=True
+        ):
             np.testing.assert_allclose(boson.mass[i], float(mass), rtol=1e-13)
             found = [float(x[i]) for x in (boson.v_B, boson.v_W, boson.v_X, boson.v_A, boson.v_Z)]
             with mp.workdps(60):
@@ -127,7 +161,9 @@ def test_mass_eigenstates_against_mpmath(g_X, eps_BX, X_H):
                 sign = mp.sign(v[2]) * np.sign(float(boson.v_X[i]))
                 expected = [float(sign * x) for x in (*v, c * v[0] + s * v[1], c * v[1] - s * v[0])]
             np.testing.assert_allclose(found[2:], expected[2:], rtol=1e-12)
-            np.testing.assert_allclose(found[:2], expected[:2], rtol=0, atol=1e-12 * max(map(abs, expected)))
+            np.testing.assert_allclose(
+                found[:2], expected[:2], rtol=0, atol=1e-12 * max(map(abs, expected))
+            )
     photon = states.photon
     np.testing.assert_allclose([photon.v_B[0], photon.v_W[0]], [c_W, s_W], rtol=1e-14)
     assert not photon.mass.any()
@@ -135,15 +171,19 @@ def test_mass_eigenstates_against_mpmath(g_X, eps_BX, X_H):
 
 
 def test_light_boson_couples_to_charge():
-    # m_X = 0.1 GeV, eps_BX = 1e-3: corrections are of order eps_BX^2 = 1e-6 and m_X^2/m_Z^2 = 1.2e-6
+    # m_X = 0.1 GeV, eps_BX = 1e-3: corrections are of order eps_BX^2 = 1e-6 and m_X^2/m_Z^2 =
+    # 1.2e-6
     g_X, eps_BX, X = 1e-3, 1e-3, np.array([1 / 3, 1 / 3, 1 / 3, 1 / 3, -3.0, -3.0, -3.0, -3.0])
     states = mass_eigenstates(0.1, g_X, eps_BX)
     exact = fermion_coupling(states.X, g_X, Y=HYPERCHARGE, T3=ISOSPIN, X=X)
     charge = HYPERCHARGE + ISOSPIN
     leading = g_X * X + E_CHARGE.value * charge * float(low_energy_eps(eps_BX))
     np.testing.assert_allclose(exact, leading, rtol=3e-6)
-    np.testing.assert_allclose(low_energy_eps(eps_BX), -np.sqrt(1 - SIN2_THETA_W_MZ.value) * eps_BX, rtol=1e-14)
-    # The photon sees charge only; the neutrino sees the Z part of X, which is s_W eps_BX m_X^2/m_Z^2 g_Z/2 without X
+    np.testing.assert_allclose(
+        low_energy_eps(eps_BX), -np.sqrt(1 - SIN2_THETA_W_MZ.value) * eps_BX, rtol=1e-14
+    )
+    # The photon sees charge only; the neutrino sees the Z part of X, which is s_W eps_BX
+    # m_X^2/m_Z^2 g_Z/2 without X
     np.testing.assert_allclose(
         fermion_coupling(states.photon, g_X, Y=HYPERCHARGE, T3=ISOSPIN, X=X),
         E_CHARGE.value * charge,
@@ -153,7 +193,9 @@ def test_light_boson_couples_to_charge():
     tiny = mass_eigenstates(1e-5, g_X, eps_BX).X
     s_W = np.sqrt(SIN2_THETA_W_MZ.value)
     expected = -s_W * eps_BX * (1e-5 / M_Z.value) ** 2 * np.hypot(G_Y, G_W) / 2
-    np.testing.assert_allclose(fermion_coupling(tiny, g_X, Y=-0.5, T3=0.5, X=0), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        fermion_coupling(tiny, g_X, Y=-0.5, T3=0.5, X=0), expected, rtol=1e-5
+    )
     # rotation angle between Z and X
     np.testing.assert_allclose(states.Z.v_X, s_W * eps_BX, rtol=1e-5)
 
@@ -188,7 +230,8 @@ def test_hypercharge_shift_is_no_physics(log_m_X, log_g_X, eps_BX, X_H, a, charg
 
 
 def test_hypercharge_shift_of_a_light_boson():
-    # Charges a Y on top at unchanged eps_BX are a change of eps by a c_W^2 g_X/e; neutrinos do not notice
+    # Charges a Y on top at unchanged eps_BX are a change of eps by a c_W^2 g_X/e; neutrinos do not
+    # notice
     g_X, eps_BX, a = 1e-4, 3e-4, 2.0
     c2 = 1 - SIN2_THETA_W_MZ.value
     state = mass_eigenstates(0.01, g_X, eps_BX, X_H=a / 2).X
@@ -232,7 +275,9 @@ def test_mass_eigenstates_broadcast_and_refuse():
     states = mass_eigenstates(np.array([[0.1], [1.0], [10.0]]), 1e-3, np.array([1e-3, 1e-2]))
     assert {x.shape for boson in states for x in boson} == {(3, 2)}
     assert fermion_coupling(states.Z, 1e-3, Y=-0.5, T3=np.array([0.5, -0.5]), X=0).shape == (3, 2)
-    bad = mass_eigenstates(np.array([-1.0, np.nan, 1.0, 1.0]), 1e-3, np.array([0.0, 0.0, 1.0, -2.0]))
+    bad = mass_eigenstates(
+        np.array([-1.0, np.nan, 1.0, 1.0]), 1e-3, np.array([0.0, 0.0, 1.0, -2.0])
+    )
     assert all(np.isnan(x).all() for boson in bad for x in boson)
     assert np.isnan(shift_hypercharge(np.array([0.0, 0.36]), 0.1, np.array([0.0, 1.0]), 1.0)).all()
     massless = mass_eigenstates(0.0, 1e-3, 1e-3).X

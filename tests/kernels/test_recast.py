@@ -13,20 +13,28 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from zscan.constants import E_CHARGE
-from zscan.coupling import Couplings, FermionCoupling, couplings
 from zscan.errors import ParameterError, UnknownNameError
 from zscan.kernels import recast
+from zscan.kernels.couplings import Couplings, FermionCoupling, couplings
 from zscan.kernels.kmunux import rate_ratio
 from zscan.limits import excluded_couplings, load, signal_strength, signal_strengths
-from zscan.model import Model
+from zscan.models import Model
 
 B_3LMU_LOOP = Model(
-    "B-3Lmu with eps = g_X/70", Q="1/3", U="1/3", D="1/3", L=(0, -3, 0), E=(0, -3, 0), N=(0, -3, 0), eps_over_g=1 / 70
+    "B-3Lmu with eps = g_X/70",
+    Q="1/3",
+    U="1/3",
+    D="1/3",
+    L=(0, -3, 0),
+    E=(0, -3, 0),
+    N=(0, -3, 0),
+    eps_over_g=1 / 70,
 )
-# Recast by DarkCast (commit cdff507 of its branch in which neutrinos are invisible, root finder tightened to 1e-9;
-# for the four-muon search with the reference model L_mu - L_tau): model, limit, m_X, g_lo, g_hi. Where the shipped
-# curve is an envelope (None here) the ratio of the recast to the original limit is compared, at 3 %; the others are
-# from the same thinned curve, at 1.5 % below and 3 % above. It keeps mu and tau out of the loop (0.5 % in g).
+# Recast by DarkCast (commit cdff507 of its branch in which neutrinos are invisible, root finder
+# tightened to 1e-9; for the four-muon search with the reference model L_mu - L_tau): model, limit,
+# m_X, g_lo, g_hi. Where the shipped curve is an envelope (None here) the ratio of the recast to the
+# original limit is compared, at 3 %; the others are from the same thinned curve, at 1.5 % below and
+# 3 % above. It keeps mu and tau out of the loop (0.5 % in g).
 DARKCAST = [
     ("dark-photon", "LHCb_Aaij2019bvg_prompt", 1.6, 1.0000414, None),
     ("Lmu-Ltau", "BaBar_TheBABAR2016rlg", 0.5, 1.0000068, None),
@@ -43,7 +51,9 @@ DARKCAST = [
 def test_reference_tool(model, name, m_X, g_lo, g_hi):
     limit = load(name)
     if limit.final_states == ("invisible",):
-        limit = dataclasses.replace(limit, reference_branching_ratio=0.99)  # what the reference tool takes
+        limit = dataclasses.replace(
+            limit, reference_branching_ratio=0.99
+        )  # what the reference tool takes
     low, high = excluded_couplings(limit, model, m_X, thresholds="darkcast")
     if g_hi is None:
         original = np.exp(np.interp(np.log(m_X), np.log(limit.mass), np.log(limit.value)))
@@ -71,19 +81,30 @@ def test_the_reference_model_gives_back_the_curve():
 def unit(**values):
     """Couplings that are 0 but for the vector couplings named."""
     zero = jnp.zeros(())
-    fermions = {name: FermionCoupling(jnp.asarray(values.get(name, 0.0)), zero) for name in Couplings._fields[:9]}
+    fermions = {
+        name: FermionCoupling(jnp.asarray(values.get(name, 0.0)), zero)
+        for name in Couplings._fields[:9]
+    }
     return Couplings(**fermions, **dict.fromkeys(Couplings._fields[9:], zero))
 
 
-@pytest.mark.parametrize("mechanism", ["pi0_gamma", "eta_gamma", "etaprime_gamma", "omega_pi0", "phi_eta", "Dstar_D"])
+@pytest.mark.parametrize(
+    "mechanism", ["pi0_gamma", "eta_gamma", "etaprime_gamma", "omega_pi0", "phi_eta", "Dstar_D"]
+)
 @pytest.mark.parametrize("m_X", [0.05, 0.5, 0.7, 0.775, 0.78265, 0.9, 1.0195, 1.3])
 def test_meson_decays(mechanism, m_X):
     """The traces with matrices and complex Breit-Wigner functions."""
     diag = {
-        "gamma": (2 / 3, -1 / 3, -1 / 3), "rho": (0.5, -0.5, 0), "omega": (0.5, 0.5, 0), "phi": (0, 0, 0.5**0.5),
-        "pi0": (0.5, -0.5, 0), "eta": (6**-0.5, 6**-0.5, -(6**-0.5)), "etaprime": (12**-0.5, 12**-0.5, 2 * 12**-0.5),
-        "Dstar": (1, 0, 0), "D": (1, 0, 0),
-    }  # fmt: skip
+        "gamma": (2 / 3, -1 / 3, -1 / 3),
+        "rho": (0.5, -0.5, 0),
+        "omega": (0.5, 0.5, 0),
+        "phi": (0, 0, 0.5**0.5),
+        "pi0": (0.5, -0.5, 0),
+        "eta": (6**-0.5, 6**-0.5, -(6**-0.5)),
+        "etaprime": (12**-0.5, 12**-0.5, 2 * 12**-0.5),
+        "Dstar": (1, 0, 0),
+        "D": (1, 0, 0),
+    }
     pi, pi0, kaon, kaon0, eta = 0.13957039, 0.1349768, 0.493677, 0.497611, 0.547862
     vectors = {
         "rho": (0.77549, 0.1491, [(0.9988, pi, pi)]),
@@ -98,7 +119,11 @@ def test_meson_decays(mechanism, m_X):
         parent, partner = (np.diag(diag[name]) for name in mechanism.split("_"))
         total = 0j
         for name, (M, width, decays) in vectors.items():
-            K = sum(B * (momentum(m_X, a, b) / momentum(M, a, b)) ** 3 for B, a, b in decays if m_X > a + b)
+            K = sum(
+                B * (momentum(m_X, a, b) / momentum(M, a, b)) ** 3
+                for B, a, b in decays
+                if m_X > a + b
+            )
             T = np.diag(diag[name])
             weight = np.trace(parent @ partner @ T) * np.trace(T @ np.diag(x))
             total += weight * M**2 / (M**2 - m_X**2 - 1j * M**2 * width * K / m_X)
@@ -106,10 +131,16 @@ def test_meson_decays(mechanism, m_X):
 
     charges, photon = (0.3, -0.7, 1.1), (2 / 3, -1 / 3, -1 / 3)
     rates = [
-        float(recast.production_rate(mechanism, jnp.asarray(m_X), unit(**dict(zip("uds", x, strict=True)))))
+        float(
+            recast.production_rate(
+                mechanism, jnp.asarray(m_X), unit(**dict(zip("uds", x, strict=True)))
+            )
+        )
         for x in (charges, photon)
     ]
-    assert rates[0] / rates[1] == pytest.approx(abs(amplitude(charges) / amplitude(photon)) ** 2, rel=1e-12)
+    assert rates[0] / rates[1] == pytest.approx(
+        abs(amplitude(charges) / amplitude(photon)) ** 2, rel=1e-12
+    )
     assert cmath.isfinite(amplitude(photon))
 
 
@@ -118,9 +149,17 @@ def test_other_mechanisms():
     assert float(recast.production_rate("mu_brem", m, x)) == pytest.approx(4 * (6.5**2 + 0.5**2))
     quarks = unit(u=0.2, d=0.5, s=3.0, c=0.7, b=0.9)
     expected = {
-        "p_brem": 0.9**2, "rho": 0.3**2, "omega": 0.7**2, "phi": 9.0,
-        "u_u": 0.04, "d_d": 0.25, "s_s": 9.0, "c_c": 0.49, "b_b": 0.81, "e_e": 0.0,
-    }  # fmt: skip
+        "p_brem": 0.9**2,
+        "rho": 0.3**2,
+        "omega": 0.7**2,
+        "phi": 9.0,
+        "u_u": 0.04,
+        "d_d": 0.25,
+        "s_s": 9.0,
+        "c_c": 0.49,
+        "b_b": 0.81,
+        "e_e": 0.0,
+    }
     for mechanism, rate in expected.items():
         assert float(recast.production_rate(mechanism, m, quarks)) == pytest.approx(rate, rel=1e-12)
     with pytest.raises(UnknownNameError, match="did you mean 'e_brem'"):
@@ -134,7 +173,9 @@ def test_kaon_limit_is_on_the_branching_ratio():
     ratio = rate_ratio(m_X, 1.0, x.mu.V, 0.0, x.u.V - x.s.V)
     branching = np.exp(np.interp(np.log(m_X), np.log(limit.mass), np.log(limit.value)))
     low, _ = excluded_couplings(limit, "Lmu-Ltau", m_X)
-    np.testing.assert_allclose(low, np.sqrt(branching / (0.6356 * ratio)), rtol=1e-4)  # BR_inv = 1 - 2e-5
+    np.testing.assert_allclose(
+        low, np.sqrt(branching / (0.6356 * ratio)), rtol=1e-4
+    )  # BR_inv = 1 - 2e-5
     np.testing.assert_allclose(low[:2], 1.0e-2, rtol=0.05)
     # no common charge of quarks enters: B - 3 L_mu is three times as strong
     np.testing.assert_allclose(excluded_couplings(limit, "B-3Lmu", 0.04)[0], low[1] / 3, rtol=0.01)
@@ -160,7 +201,9 @@ def test_efficiency():
         both, [0, 3e-12, math.exp(-0.2) - math.exp(-0.5), math.exp(-2) - math.exp(-5), 0], rtol=1e-9
     )
     np.testing.assert_allclose(
-        recast.efficiency(width, None, stop), [0, 5e-12, 1 - math.exp(-0.5), 1 - math.exp(-5), 1], rtol=1e-9
+        recast.efficiency(width, None, stop),
+        [0, 5e-12, 1 - math.exp(-0.5), 1 - math.exp(-5), 1],
+        rtol=1e-9,
     )
     assert float(recast.efficiency(width, None, None)) == 1.0
 
@@ -170,7 +213,9 @@ def test_efficiency():
 def test_dump_window(square, lratio):
     start, stop = recast.dump_window(jnp.asarray(square), jnp.asarray(lratio))
     signal = lambda y: math.log(y) - y + math.log(-math.expm1(-lratio * y))  # noqa: E731
-    expected = brentq(lambda x: signal(square * x) - signal(x), 0.5 / square, 2.5, xtol=1e-15, rtol=1e-13)
+    expected = brentq(
+        lambda x: signal(square * x) - signal(x), 0.5 / square, 2.5, xtol=1e-15, rtol=1e-13
+    )
     assert float(start) == pytest.approx(expected, rel=1e-8)
     assert float(stop) == pytest.approx((1 + lratio) * expected, rel=1e-8)
 
@@ -214,7 +259,9 @@ def test_edges_of_the_excluded_range(kind):
         assert (low[some] <= high[some]).all()
         np.testing.assert_allclose(mu(high)[some], 1.0, rtol=1e-9)
         assert np.isnan(high[~some]).all()
-        strongest = np.max([mu(np.sqrt(x / np.array(end))) for x in np.geomspace(1e-3, 3, 3001)], axis=0)
+        strongest = np.max(
+            [mu(np.sqrt(x / np.array(end))) for x in np.geomspace(1e-3, 3, 3001)], axis=0
+        )
         assert (strongest[~some] < 1).all()
         assert (strongest[some] > 1 - 1e-5).all()
 
@@ -229,10 +276,13 @@ def test_no_coupling_no_signal():
     pi0, electrons = load("NA62_CortinaGil2019nuo"), load("NA64_NA642019imj")
     assert float(signal_strength(pi0, "Lmu-Le", 0.06, 1e-3)) == 0.0
     assert np.isnan(excluded_couplings(pi0, "Lmu-Le", 0.06)).all()
-    assert float(signal_strength(electrons, "Lmu-Le-shifted", 0.06, 1e-3)) == pytest.approx(0.0, abs=1e-25)
+    assert float(signal_strength(electrons, "Lmu-Le-shifted", 0.06, 1e-3)) == pytest.approx(
+        0.0, abs=1e-25
+    )
 
 
-# One limit for each kind of efficiency and of production, each with a point on its curve: m_X, g_X, eps
+# One limit for each kind of efficiency and of production, each with a point on its curve: m_X, g_X,
+# eps
 POINTS = {
     "NA64_NA642019imj": (0.0213, 1e-4, 1e-5),
     "LHCb_Aaij2019bvg_prompt": (0.4013, 2e-4, 2e-5),
@@ -243,19 +293,26 @@ POINTS = {
 }
 
 
-# Thresholds, edges of curves, vetoes, beyond all curves; each without mixing and without any coupling as well
+# Thresholds, edges of curves, vetoes, beyond all curves; each without mixing and without any
+# coupling as well
 MASSES = (5e-5, 1.0219978e-3, 0.1, 2.113167510e-1, 0.388018, 0.436, 0.55, 3.7, 50.0)
-AWKWARD = [(m_X, g_X, eps) for m_X in MASSES for g_X, eps in ((1e-3, 1e-4), (1e-6, 0.0), (0.0, 0.0))]
+AWKWARD = [
+    (m_X, g_X, eps) for m_X in MASSES for g_X, eps in ((1e-3, 1e-4), (1e-6, 0.0), (0.0, 0.0))
+]
 
 
 @pytest.fixture(scope="module")
 def value_and_grad():
-    """Sum over all points and limits (in POINTS: of each its own limit), and its gradient; aux: all mu."""
+    """Sum over all points and limits (in POINTS: of each its own limit), and its gradient; aux: all
+    mu.
+    """
     limits = tuple(load(name) for name in POINTS)
     wanted = jnp.concatenate([jnp.eye(len(POINTS)), jnp.ones((len(AWKWARD), len(POINTS)))])
 
     def total(points):
-        mu = jnp.stack(signal_strengths(limits, points[:, 0], couplings("B-3Lmu", *points.T)), axis=1)
+        mu = jnp.stack(
+            signal_strengths(limits, points[:, 0], couplings("B-3Lmu", *points.T)), axis=1
+        )
         return jnp.sum(jnp.where(jnp.isnan(mu), 0.0, wanted * mu)), mu
 
     return jax.jit(jax.value_and_grad(total, has_aux=True))
@@ -282,7 +339,9 @@ def test_all_limits_at_once():
     vetoes = np.array([0.55, 0.78, 1.0, 3.1, 9.4])  # of LHCb
     masses = np.concatenate([edges, edges * (1 + 1e-9), edges * (1 - 1e-9), vetoes, [1e-4, 90.0]])
     g_X = np.array([1e-6, 1e-4, 1e-2])
-    grid = signal_strengths(limits, masses[:, None], couplings("B-L", masses[:, None], g_X[None, :], 1e-4))
+    grid = signal_strengths(
+        limits, masses[:, None], couplings("B-L", masses[:, None], g_X[None, :], 1e-4)
+    )
     for limit, mu in zip(limits, grid, strict=True):
         assert mu.shape == (masses.size, 3)
         outside = (masses < limit.mass[0]) | (masses > limit.mass[-1])
@@ -317,4 +376,6 @@ def test_couplings_of_the_dark_photon_are_those_of_eps():
     assert float(x.e.V) == pytest.approx(-1e-3 * E_CHARGE.value)
     for name in ("NA64_NA642019imj", "BaBar_Lees2014xha"):
         mixed = signal_strength(load(name), Model("mixing only"), 0.1, 0.0, 1e-3)
-        assert float(mixed) == pytest.approx(float(signal_strength(load(name), "dark-photon", 0.1, 1e-3)), rel=1e-12)
+        assert float(mixed) == pytest.approx(
+            float(signal_strength(load(name), "dark-photon", 0.1, 1e-3)), rel=1e-12
+        )

@@ -1,4 +1,6 @@
-"""R_K and B -> K l l against flavio, direct quadrature, mpmath, and the narrow-width and contact limits."""
+"""R_K and B -> K l l against flavio, direct quadrature, mpmath, and the narrow-width and contact
+limits.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ LOW, MIDDLE, PAPER = (0.1, 1.1), (1.0, 6.0), (1.1, 6.0)
 
 
 def _benchmark() -> ModuleType:
-    """The NumPy quadrature of the squared amplitudes on q2 = m^2 + m width sinh(t), which lives with the benchmark."""
+    """The NumPy quadrature of the squared amplitudes on q2 = m^2 + m width sinh(t), which lives
+    with the benchmark.
+    """
     path = Path(__file__).resolve().parents[2] / "benchmarks" / "rk.py"
     spec = importlib.util.spec_from_file_location("benchmark_rk", path)
     module = importlib.util.module_from_spec(spec)
@@ -33,8 +37,8 @@ def _benchmark() -> ModuleType:
 
 quadrature = _benchmark()
 
-# flavio 2.7.1, central parameters at 4.8 GeV: its dBR/dq2 with C9, C10 (conjugated for the CP conjugate) integrated
-# with 160 (low bin) or 200 Gauss-Legendre nodes. (bin, C9, C10, R_K)
+# flavio 2.7.1, central parameters at 4.8 GeV: its dBR/dq2 with C9, C10 (conjugated for the CP
+# conjugate) integrated with 160 (low bin) or 200 Gauss-Legendre nodes. (bin, C9, C10, R_K)
 WILSON = [
     (LOW, 0.0, 0.0, 0.9929130332591452),
     (LOW, -1.0, 0.0, 0.7865844924126809),
@@ -49,8 +53,9 @@ WILSON = [
     (PAPER, 0.3 + 0.8j, -0.2j, 1.0963066595019901),
 ]
 
-# flavio 2.7.1 helicity amplitudes with C9, C10 = N g_sb g P(q2) added at every node of a sinh-mapped quadrature in q2,
-# electrons without X. (bin, m_X, width/m_X, g_sb, g_V, g_A, R_K "strong", R_K "flavio")
+# flavio 2.7.1 helicity amplitudes with C9, C10 = N g_sb g P(q2) added at every node of a
+# sinh-mapped quadrature in q2, electrons without X. (bin, m_X, width/m_X, g_sb, g_V, g_A, R_K
+# "strong", R_K "flavio")
 LIGHT = [
     (PAPER, 0.2, 1e-3, 1.81e-9, 0.6, 0.0, 0.8971433167019229, 0.8971432447490191),
     (PAPER, 2.0, 1e-3, 1.81e-8, 0.01, -0.005, 1.3116884029686537, 1.3102160310330215),
@@ -70,7 +75,9 @@ def test_constant_coefficients_agree_with_flavio(q2_bin, C9, C10, expected):
     assert float(rk.r_k_wilson(C9, C10, q2_bin=q2_bin)) == pytest.approx(expected, rel=3e-7)
 
 
-@pytest.mark.parametrize(("q2_bin", "m_X", "ratio", "g_sb", "g_V", "g_A", "strong", "flavio"), LIGHT)
+@pytest.mark.parametrize(
+    ("q2_bin", "m_X", "ratio", "g_sb", "g_V", "g_A", "strong", "flavio"), LIGHT
+)
 def test_light_mediator_agrees_with_flavio(q2_bin, m_X, ratio, g_sb, g_V, g_A, strong, flavio):
     for phase, expected in (("strong", strong), ("flavio", flavio)):
         value = rk.r_k(m_X, ratio * m_X, g_sb, g_V, g_A, q2_bin=q2_bin, phase=phase)
@@ -78,8 +85,9 @@ def test_light_mediator_agrees_with_flavio(q2_bin, m_X, ratio, g_sb, g_V, g_A, s
 
 
 def test_weak_phase_agrees_with_flavio():
-    # As LIGHT. flavio conjugates the CKM angle, not lambda_t, which changes |lambda_t| by 4e-5 for the CP conjugate;
-    # the rates of B+ and B-, unequal for complex g_sb, are thereby weighted differently.
+    # As LIGHT. flavio conjugates the CKM angle, not lambda_t, which changes |lambda_t| by 4e-5 for
+    # the CP conjugate; the rates of B+ and B-, unequal for complex g_sb, are thereby weighted
+    # differently.
     for phase, expected in (("strong", 0.9869132407052318), ("flavio", 0.9445449403203742)):
         value = rk.r_k(1.5, 0.15, 1.5e-8 + 7.5e-9j, 0.02, -0.01, phase=phase)
         assert float(value) == pytest.approx(expected, rel=3e-6)
@@ -96,16 +104,27 @@ def test_full_longitudinal_propagator_agrees_with_flavio_amplitudes():
 
 
 def _points(q2_bin: tuple[float, float], count: int, seed: int) -> list[tuple[float, ...]]:
-    """m_X anywhere, in or near the bin, and within 1e-10..0.1 of an edge; width/m_X 1e-13..0.3; R_K moved by ~1."""
+    """m_X anywhere, in or near the bin, and within 1e-10..0.1 of an edge; width/m_X 1e-13..0.3; R_K
+    moved by ~1.
+    """
     rng = np.random.default_rng(seed)
     kind = np.arange(count) % 3
-    anywhere, near = 10 ** rng.uniform(-2, 1, count), np.sqrt(rng.uniform(0.7 * q2_bin[0], 1.3 * q2_bin[1], count))
-    edge = np.sqrt(rng.choice(q2_bin, count)) + rng.choice([-1, 1], count) * 10 ** rng.uniform(-10, -1, count)
+    anywhere, near = (
+        10 ** rng.uniform(-2, 1, count),
+        np.sqrt(rng.uniform(0.7 * q2_bin[0], 1.3 * q2_bin[1], count)),
+    )
+    edge = np.sqrt(rng.choice(q2_bin, count)) + rng.choice([-1, 1], count) * 10 ** rng.uniform(
+        -10, -1, count
+    )
     m_X = np.choose(kind, [anywhere, near, edge])
     width = m_X * 10 ** rng.uniform(-13, math.log10(0.3), count)
     g_sb = _rates.as_coupling(np.full(count, 1e-8))
-    terms = _rates.rate_terms(jnp.asarray(m_X), jnp.asarray(width), g_sb, q2_bin, "mu", "strong", "paper")
-    g_V = np.sqrt(10 ** rng.uniform(-3, 0.5, count) * terms.constant / np.asarray(terms.quadratic_V))
+    terms = _rates.rate_terms(
+        jnp.asarray(m_X), jnp.asarray(width), g_sb, q2_bin, "mu", "strong", "paper"
+    )
+    g_V = np.sqrt(
+        10 ** rng.uniform(-3, 0.5, count) * terms.constant / np.asarray(terms.quadratic_V)
+    )
     g_V *= rng.choice([-1, 1], count)
     columns = (m_X, width, np.full(count, 1e-8), g_V, g_V * rng.uniform(-1.5, 1.5, count))
     return [tuple(map(float, point)) for point in zip(*columns, strict=True)]
@@ -142,21 +161,32 @@ def test_complex_g_sb_and_electrons_agree_with_direct_quadrature():
 
 
 @pytest.mark.parametrize(
-    ("m_X", "g_V", "g_A"), [(0.5, 1e-3, 0.0), (0.5, 0.0, 1e-3), (1.5, 1e-3, -4e-4), (2.4, 2e-3, 3e-3)]
+    ("m_X", "g_V", "g_A"),
+    [(0.5, 1e-3, 0.0), (0.5, 0.0, 1e-3), (1.5, 1e-3, -4e-4), (2.4, 2e-3, 3e-3)],
 )
 def test_narrow_width_limit_is_the_two_body_decay(m_X, g_V, g_A):
-    """The peak holds BR(B -> K X) BR(X -> mu mu); B -> K X is computed by other code, the partial width by hand."""
+    """The peak holds BR(B -> K X) BR(X -> mu mu); B -> K X is computed by other code, the partial
+    width by hand.
+    """
     width, g_sb = 1e-9 * m_X, 1e-7
     r = (M_MU.value / m_X) ** 2
     beta = math.sqrt(1 - 4 * r)
     partial = m_X / (12 * math.pi) * beta * (g_V**2 * (1 + 2 * r) + g_A**2 * (1 - 4 * r))
     q2_bin = (0.1, 6.0)
-    terms = _rates.rate_terms(*map(jnp.asarray, (m_X, width)), _rates.as_coupling(g_sb), q2_bin, "mu", "strong", "full")
-    spin_0 = _rates.standard_model(*q2_bin, "mu").w_P * (_rates.N_SCALE * g_sb / m_X**2) ** 2  # not resonant
+    terms = _rates.rate_terms(
+        *map(jnp.asarray, (m_X, width)), _rates.as_coupling(g_sb), q2_bin, "mu", "strong", "full"
+    )
+    spin_0 = (
+        _rates.standard_model(*q2_bin, "mu").w_P * (_rates.N_SCALE * g_sb / m_X**2) ** 2
+    )  # not resonant
     peak = float(g_V**2 * terms.quadratic_V + g_A**2 * (terms.quadratic_A - spin_0))
-    assert peak == pytest.approx(float(btokx.branching_ratio(m_X, g_sb)) * partial / width, rel=1e-7)
+    assert peak == pytest.approx(
+        float(btokx.branching_ratio(m_X, g_sb)) * partial / width, rel=1e-7
+    )
     # Beside the bin |P|^2 is no peak: the quadratic term stays finite as the width vanishes.
-    outside = [rk.branching_ratio(m_X, w, g_sb, g_V, g_A, q2_bin=(2.5, 5.5)) for w in (1e-12, 1e-20, 0.0)]
+    outside = [
+        rk.branching_ratio(m_X, w, g_sb, g_V, g_A, q2_bin=(2.5, 5.5)) for w in (1e-12, 1e-20, 0.0)
+    ]
     assert float(outside[0]) == pytest.approx(float(outside[2]), rel=1e-10)
     assert float(outside[1]) == float(outside[2])
 
@@ -178,7 +208,9 @@ def test_light_limit_and_zero_coupling():
     np.testing.assert_allclose(values, values[0], rtol=1e-5)
     assert float(rk.r_k(0.0, 0.0, 1e-9, 0.4, 0.1)) == pytest.approx(float(values[0]), rel=1e-10)
     for zero in ((1e-8, 0.0, 0.0), (0.0, 0.3, 0.1)):
-        assert float(rk.r_k(2.0, 1e-6, *zero)) == pytest.approx(float(rk.r_k_wilson(0.0, 0.0)), rel=1e-14)
+        assert float(rk.r_k(2.0, 1e-6, *zero)) == pytest.approx(
+            float(rk.r_k_wilson(0.0, 0.0)), rel=1e-14
+        )
 
 
 @settings(max_examples=30, deadline=None)
@@ -193,18 +225,26 @@ def test_only_products_of_couplings_matter(log_m, log_ratio, g_V, g_A, scale):
     m_X = 10**log_m
     width, g_sb = m_X * 10**log_ratio, 1e-9 * m_X
     value = rk.r_k(m_X, width, g_sb, g_V, g_A)
-    np.testing.assert_allclose(rk.r_k(m_X, width, g_sb * scale, g_V / scale, g_A / scale), value, rtol=1e-11)
+    np.testing.assert_allclose(
+        rk.r_k(m_X, width, g_sb * scale, g_V / scale, g_A / scale), value, rtol=1e-11
+    )
     assert value > 0
 
 
 def test_gradients_are_those_of_finite_differences():
     arguments = np.array([2.1, 0.03, 1.2e-8, 0.02, -0.013])
-    for options in ({}, {"phase": "flavio", "longitudinal": "full"}, {"q2_bin": LOW, "g_V_e": 0.01}):
+    for options in (
+        {},
+        {"phase": "flavio", "longitudinal": "full"},
+        {"q2_bin": LOW, "g_V_e": 0.01},
+    ):
         gradient = jax.grad(lambda x: rk.r_k(*x, **options))(arguments)  # noqa: B023
         for i, value in enumerate(arguments):
             step = np.zeros(5)
             step[i] = 1e-5 * value
-            change = (rk.r_k(*(arguments + step), **options) - rk.r_k(*(arguments - step), **options)) / 2e-5
+            change = (
+                rk.r_k(*(arguments + step), **options) - rk.r_k(*(arguments - step), **options)
+            ) / 2e-5
             assert float(gradient[i] * value) == pytest.approx(float(change), rel=1e-6, abs=1e-9)
 
 
@@ -216,9 +256,12 @@ def test_gradients_are_finite_at_edges_and_for_any_width():
         masses = np.array([*near, 1e-3, 0.5, 1.2, 2.0, 2.6, 50.0])
         for part in gradient(masses, ratio * masses, 1e-9, 0.1, 0.05):
             assert np.all(np.isfinite(part))
-    # The derivative in the width at zero width, which only interference with the absorptive part has, is its limit.
+    # The derivative in the width at zero width, which only interference with the absorptive part
+    # has, is its limit.
     for m_X in (0.5, 1.0, 2.46, 4.0):
-        at_zero, at_tiny = (jax.grad(rk.r_k, argnums=1)(m_X, w, 1e-9, 0.1, 0.05) for w in (0.0, 1e-12))
+        at_zero, at_tiny = (
+            jax.grad(rk.r_k, argnums=1)(m_X, w, 1e-9, 0.1, 0.05) for w in (0.0, 1e-12)
+        )
         assert at_zero != 0
         assert float(at_zero) == pytest.approx(float(at_tiny), rel=1e-6)
     hessian = jax.hessian(lambda x: rk.r_k(*x))(np.array([1.0, 0.0, 1e-9, 0.1, 0.05]))
@@ -238,7 +281,9 @@ def test_broadcasting_several_bins_and_transformations():
     assert grid.shape == (2, 7, 4)
     single = rk.r_k(m_X[3, 0], width[3, 0], 1e-8 * m_X[3, 0], g_V[2], 0.3 * g_V[2])
     assert float(grid[1, 3, 2]) == pytest.approx(float(single), rel=1e-13)
-    compiled = jax.jit(jax.vmap(lambda m, w: rk.r_k(m, w, 1e-8 * m, 0.1, 0.0)))(m_X[:, 0], width[:, 0])
+    compiled = jax.jit(jax.vmap(lambda m, w: rk.r_k(m, w, 1e-8 * m, 0.1, 0.0)))(
+        m_X[:, 0], width[:, 0]
+    )
     np.testing.assert_allclose(compiled, rk.r_k(m_X, width, 1e-8 * m_X, 0.1, 0.0)[:, 0], rtol=1e-12)
     assert rk.r_k_wilson(0.0, np.zeros(3), q2_bin=(PAPER,)).shape == (1, 3)
     assert np.all(np.isnan(rk.r_k(np.array([-1.0, 1.0]), np.array([0.1, -0.1]), 1e-8, 0.1, 0.0)))
@@ -259,7 +304,8 @@ def test_errors():
 
 
 def test_branching_ratios_agree_with_flavio():
-    # flavio 2.7.1: dBR/dq2 at (q2, mu, e), and its integral; 3e-5 because its CP conjugate changes |lambda_t|.
+    # flavio 2.7.1: dBR/dq2 at (q2, mu, e), and its integral; 3e-5 because its CP conjugate changes
+    # |lambda_t|.
     for q2, muon, electron in (
         (0.1, 3.238428702583476e-08, 3.557347212902953e-08),
         (1.0, 3.534727675142158e-08, 3.535896659155709e-08),
@@ -274,7 +320,9 @@ def test_branching_ratios_agree_with_flavio():
     )
 
 
-@pytest.mark.parametrize("options", [{}, {"phase": "flavio", "longitudinal": "full", "lepton": "e"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"phase": "flavio", "longitudinal": "full", "lepton": "e"}]
+)
 @pytest.mark.parametrize("g_sb", [1e-8, 6e-9 + 8e-9j])
 def test_differential_rate_integrates_to_the_binned_one(options, g_sb):
     couplings = (1.9, 0.4, g_sb, 0.05, -0.03)
@@ -284,8 +332,9 @@ def test_differential_rate_integrates_to_the_binned_one(options, g_sb):
     assert np.all(np.isnan(rk.differential_branching_ratio(np.array([0.05, 6.1]), *couplings)))
 
 
-# arXiv:2107.07518 Fig. 10 as computed with an independent implementation of the same amplitudes (flavio table, bounded
-# minimisation in closed form), phase "flavio". (m_X, width/m_X, min R_K to 1e-3)
+# arXiv:2107.07518 Fig. 10 as computed with an independent implementation of the same amplitudes
+# (flavio table, bounded minimisation in closed form), phase "flavio". (m_X, width/m_X, min R_K to
+# 1e-3)
 FIGURE_10 = [
     (0.5, 1e-8, 0.660),
     (1.0, 1e-8, 0.855),
@@ -320,7 +369,8 @@ def test_minimum_of_r_k_over_the_muon_coupling():
 
 
 def test_window_of_figure_10_and_sign_of_the_coupling():
-    # The same origin as FIGURE_10: masses between which R_K <= 0.890 cannot be reached, and where g_V changes sign.
+    # The same origin as FIGURE_10: masses between which R_K <= 0.890 cannot be reached, and where
+    # g_V changes sign.
     for ratio, phase, lower, upper in (
         (1e-8, "flavio", 1.020, 2.461),
         (0.1, "flavio", 1.037, 2.393),
@@ -367,7 +417,8 @@ def test_profile_without_coupling_and_its_gradient():
         for electrons in (0.0, 0.01):
             function = lambda x: rk.profile_g_sb(3.0, *x, g_V_e=electrons).minimum  # noqa: B023, E731
             assert np.all(np.isfinite(jax.grad(function)(np.array([1e-3, *arguments]))))
-    # Inside the interval g_sb follows the optimum, so the gradient is the partial one (envelope theorem).
+    # Inside the interval g_sb follows the optimum, so the gradient is the partial one (envelope
+    # theorem).
     arguments = np.array([1.0, 1e-3, 0.5, 0.2])
     reach = rk.profile_g_sb(*arguments, 9.05e-9)
     assert 0 < abs(reach.g_sb_minimum) < 9.05e-9

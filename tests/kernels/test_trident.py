@@ -1,10 +1,10 @@
-"""Trident kernel against an independent Monte Carlo, direct integration with local couplings, and its limits.
+"""Trident kernel against an independent Monte Carlo, direct integration with local couplings, and
+its limits.
 
-Values called "Monte Carlo" come from a C++ VEGAS integration (4e7 points, errors <= 0.2 %) with the squared matrix
-element of the trident event generator of arXiv:1902.06765 and its numerical form factor of iron: another amplitude,
-phase space and integrator than the recipe's. Constants there: G_F = 1.16637e-5/GeV^2, alpha = 1/137.036,
-m_mu = 0.105658 GeV, otherwise those of the table.
-"""
+Values called "Monte Carlo" come from a C++ VEGAS integration (4e7 points, errors <= 0.2 %) with the
+squared matrix element of the trident event generator of arXiv:1902.06765 and its numerical form
+factor of iron: another amplitude, phase space and integrator than the recipe's. Constants there:
+G_F = 1.16637e-5/GeV^2, alpha = 1/137.036, m_mu = 0.105658 GeV, otherwise those of the table."""
 
 from __future__ import annotations
 
@@ -50,8 +50,9 @@ def _load_recipe(path: Path) -> ModuleType:
 
 recipe = _load_recipe(ROOT / "kernels" / "trident.py")
 
-# k2, p+, p-, q (E, px, py, pz in GeV, nucleus at rest, k1 = (160, 0, 0, 160)), Q^2, and T1, m_mu^2 T2, T3 of the
-# generator's matrix element (arXiv:1902.06765), for m_mu = 0.105658 GeV and M = 52.024275 GeV; 1e-6 relative.
+# k2, p+, p-, q (E, px, py, pz in GeV, nucleus at rest, k1 = (160, 0, 0, 160)), Q^2, and T1, m_mu^2
+# T2, T3 of the generator's matrix element (arXiv:1902.06765), for m_mu = 0.105658 GeV and M =
+# 52.024275 GeV; 1e-6 relative.
 AMPLITUDE_POINTS = [
     (
         [125.386223934228, 0.080064443054715, -0.0907578783438388, 125.386165525455],
@@ -87,7 +88,8 @@ COEFFICIENTS = [
     ("E_mu>9GeV", 0.1, 0.0163163, 0.0305175, 1.81657e-3, 7.86446e-3),
 ]
 
-# (largest R, m_X, bound on g_V = g_nu at g_A = 0 for "inclusive" and for "E_mu>9GeV"), Monte Carlo; tolerance 0.6 %.
+# (largest R, m_X, bound on g_V = g_nu at g_A = 0 for "inclusive" and for "E_mu>9GeV"), Monte Carlo;
+# tolerance 0.6 %.
 BOUNDS = [
     (CCFR, 1e-3, 7.70e-4, 7.72e-4),
     (CCFR, 1e-2, 8.7104e-4, 8.743e-4),
@@ -109,7 +111,8 @@ def _bound(largest_R: float, m_X: float, selection: str) -> float:
     return brentq(excess, 0.0, 0.02 * (1 + m_X), xtol=1e-12)
 
 
-# The recipe ----------------------------------------------------------------------------------------------------------
+# The recipe
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("point", AMPLITUDE_POINTS)
@@ -125,7 +128,9 @@ def test_interference_of_the_muon_currents_is_odd_under_exchange_of_the_muons() 
     events = recipe.phase_space(np.random.default_rng(1).random((7, 200)))
     arguments = (events.k1, events.k2, events.p_plus, events.p_minus, events.q, events.Q2)
     T1, T2, T3 = recipe.amplitude(*arguments)
-    swapped = recipe.amplitude(arguments[0], arguments[1], arguments[3], arguments[2], *arguments[4:])
+    swapped = recipe.amplitude(
+        arguments[0], arguments[1], arguments[3], arguments[2], *arguments[4:]
+    )
     np.testing.assert_allclose(swapped[:2], (T1, T2), rtol=1e-6)
     assert np.all(np.abs(swapped[2] + T3) <= 1e-7 * np.abs(T1))
 
@@ -137,7 +142,9 @@ def test_phase_space_conserves_momentum_and_mass_shells() -> None:
     def square(p: np.ndarray) -> np.ndarray:
         return metric @ p**2
 
-    np.testing.assert_allclose(events.k1 + events.q - events.k2, events.p_plus + events.p_minus, atol=1e-12)
+    np.testing.assert_allclose(
+        events.k1 + events.q - events.k2, events.p_plus + events.p_minus, atol=1e-12
+    )
     for muon in (events.p_plus, events.p_minus):
         np.testing.assert_allclose(square(muon), recipe.MUON_MASS**2, rtol=1e-7)
     np.testing.assert_allclose(square(events.k2), 0, atol=1e-9)
@@ -157,7 +164,10 @@ def test_form_factor_is_the_transform_of_the_charge_density(Q2: float) -> None:
 
     Q = np.sqrt(Q2) / recipe.HBAR_C
     total = quad(charge, 0, radius, epsrel=1e-11)[0]
-    expected = quad(lambda r: charge(r) * np.sinc(Q * r / np.pi), 0, radius, epsrel=1e-11, epsabs=1e-11)[0] / total
+    expected = (
+        quad(lambda r: charge(r) * np.sinc(Q * r / np.pi), 0, radius, epsrel=1e-11, epsabs=1e-11)[0]
+        / total
+    )
     assert total == pytest.approx(26, rel=2e-4)
     assert recipe.form_factor(np.array([Q2]))[0] == pytest.approx(expected, rel=1e-8, abs=1e-12)
 
@@ -169,7 +179,10 @@ def grids() -> dict[str, np.ndarray]:
 
 def test_interference_of_the_muon_currents_integrates_to_zero(grids: dict[str, np.ndarray]) -> None:
     for selection in SELECTIONS:
-        replicas = [recipe.sample(selection, grids[selection], 13, replica).interference for replica in range(8)]
+        replicas = [
+            recipe.sample(selection, grids[selection], 13, replica).interference
+            for replica in range(8)
+        ]
         means = 2 * trident.G_V_SM * trident.G_A_SM * np.mean(replicas, axis=1)
         error = means.std(ddof=1) / np.sqrt(means.size)
         assert error < 2e-3 * trident.standard_model_cross_section(selection)
@@ -180,33 +193,49 @@ def test_interference_of_the_muon_currents_integrates_to_zero(grids: dict[str, n
 def test_quadratic_form_equals_integration_with_local_couplings(
     selection: str, grids: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The couplings of the muon to nu_mu inside the integral, at the K^2 of each event, on the points that also give
-    # the coefficients: the polynomial of the package must reproduce it to rounding.
+    # The couplings of the muon to nu_mu inside the integral, at the K^2 of each event, on the
+    # points that also give the coefficients: the polynomial of the package must reproduce it to
+    # rounding.
     K2, vector, axial, _ = recipe.sample(selection, grids[selection], 13, 0)
     masses = np.geomspace(1e-3, 1e3, 7)
     G_V, G_A = trident.G_V_SM, trident.G_A_SM
     sigma = np.sum(G_V**2 * vector + G_A**2 * axial)
     propagator = 1 / (K2 + masses[:, None] ** 2)
-    columns = [masses ** (2 * n) * (propagator**n @ density) / sigma for n in (1, 2) for density in (vector, axial)]
+    columns = [
+        masses ** (2 * n) * (propagator**n @ density) / sigma
+        for n in (1, 2)
+        for density in (vector, axial)
+    ]
     table = trident._Table(1.0, cubic_spline(np.log(masses), np.log(np.column_stack(columns))))
     monkeypatch.setitem(trident._TABLES, f"sample {selection}", table)
     for g_V, g_A, g_nu in ((1.0, 0.0, 1.0), (0.7, -0.4, 1.1), (-0.5, 0.8, 0.6), (0.0, 0.3, -1.0)):
         scale = 1e-3 + 5e-3 * masses  # near the bounds
         local = scale[:, None] ** 2 * g_nu * propagator / (np.sqrt(2) * G_F.value)
-        direct = ((G_V + g_V * local) ** 2 @ vector[:, None] + (G_A + g_A * local) ** 2 @ axial[:, None])[:, 0] / sigma
-        ratio = cross_section_ratio(masses, g_V * scale, g_A * scale, g_nu * scale, selection=f"sample {selection}")
+        direct = (
+            (G_V + g_V * local) ** 2 @ vector[:, None] + (G_A + g_A * local) ** 2 @ axial[:, None]
+        )[:, 0] / sigma
+        ratio = cross_section_ratio(
+            masses, g_V * scale, g_A * scale, g_nu * scale, selection=f"sample {selection}"
+        )
         np.testing.assert_allclose(ratio, direct, rtol=1e-11)
 
 
-# The table -----------------------------------------------------------------------------------------------------------
+# The table
+# --------------------------------------------------------------------------------------------------
 
 
 def test_table_covers_its_range_with_the_stated_errors() -> None:
     assert set(trident._TABLES) == set(SELECTIONS) == set(recipe.SELECTIONS)
     text = (ROOT / "zscan" / "kernels" / "tables" / "trident.txt").read_text(encoding="ascii")
-    rows = [line.split() for line in text.splitlines() if not line.startswith("#") and " sigma " not in line]
+    rows = [
+        line.split()
+        for line in text.splitlines()
+        if not line.startswith("#") and " sigma " not in line
+    ]
     for selection in SELECTIONS:
-        numbers = np.array([[float(number) for number in row[1:]] for row in rows if row[0] == selection])
+        numbers = np.array(
+            [[float(number) for number in row[1:]] for row in rows if row[0] == selection]
+        )
         np.testing.assert_allclose(numbers[:, 0], np.geomspace(1e-3, 1e3, 61), rtol=1e-8)
         assert np.all(numbers[:, 5:] > 0)
         assert np.all(numbers[:, 5:] < 6e-4 * numbers[:, 1:5])
@@ -219,7 +248,9 @@ def test_standard_model_cross_section() -> None:
 
 
 @pytest.mark.parametrize(("selection", "m_X", "v1", "a1", "v2", "a2"), COEFFICIENTS)
-def test_coefficients(selection: str, m_X: float, v1: float, a1: float, v2: float, a2: float) -> None:
+def test_coefficients(
+    selection: str, m_X: float, v1: float, a1: float, v2: float, a2: float
+) -> None:
     np.testing.assert_allclose(coefficients(m_X, selection=selection), (v1, a1, v2, a2), rtol=6e-3)
 
 
@@ -231,13 +262,16 @@ def test_cross_section_ratio(m_X: float, g: float, expected: float) -> None:
 
 
 @pytest.mark.parametrize(("largest_R", "m_X", "inclusive", "cut"), BOUNDS)
-def test_bounds_on_the_coupling(largest_R: float, m_X: float, inclusive: float, cut: float | None) -> None:
+def test_bounds_on_the_coupling(
+    largest_R: float, m_X: float, inclusive: float, cut: float | None
+) -> None:
     assert _bound(largest_R, m_X, "inclusive") == pytest.approx(inclusive, rel=6e-3)
     if cut is not None:
         assert _bound(largest_R, m_X, "E_mu>9GeV") == pytest.approx(cut, rel=6e-3)
 
 
-# Limits --------------------------------------------------------------------------------------------------------------
+# Limits
+# --------------------------------------------------------------------------------------------------
 
 
 def test_heavy_limit() -> None:
@@ -247,21 +281,32 @@ def test_heavy_limit() -> None:
         v1, a1, v2, a2 = coefficients(1e6, selection=selection)
         assert float(v1) == pytest.approx(float(v2), rel=1e-6)
         assert float(a1) == pytest.approx(float(a2), rel=1e-6)
-        # Contact couplings proportional to those of W and Z scale the whole cross section, which R is a ratio to.
-        assert trident.G_V_SM**2 * float(v1) + trident.G_A_SM**2 * float(a1) == pytest.approx(1, abs=1e-6)
+        # Contact couplings proportional to those of W and Z scale the whole cross section, which R
+        # is a ratio to.
+        assert trident.G_V_SM**2 * float(v1) + trident.G_A_SM**2 * float(a1) == pytest.approx(
+            1, abs=1e-6
+        )
         g = 1e6 * np.sqrt(np.sqrt(2) * G_F.value)
-        ratio = cross_section_ratio(1e6, trident.G_V_SM * g, trident.G_A_SM * g, g, selection=selection)
+        ratio = cross_section_ratio(
+            1e6, trident.G_V_SM * g, trident.G_A_SM * g, g, selection=selection
+        )
         assert float(ratio) == pytest.approx(4, rel=1e-6)
 
 
 def test_light_limit() -> None:
-    # Fit to the Monte Carlo (inclusive): v1 -> 1.978 m^2, a1 -> m^2 (0.983 ln(1/m^2) - 1.38), a2 -> 0.983 m^2 and
-    # v2 -> m^4 (19.0 ln(1/m^2) - 83.3).
+    # Fit to the Monte Carlo (inclusive): v1 -> 1.978 m^2, a1 -> m^2 (0.983 ln(1/m^2) - 1.38), a2 ->
+    # 0.983 m^2 and v2 -> m^4 (19.0 ln(1/m^2) - 83.3).
     for m in (1e-4, 1e-6):
         log = np.log(1 / m**2)
-        expected = [1.978 * m**2, (0.983 * log - 1.38) * m**2, (19.0 * log - 83.3) * m**4, 0.983 * m**2]
+        expected = [
+            1.978 * m**2,
+            (0.983 * log - 1.38) * m**2,
+            (19.0 * log - 83.3) * m**4,
+            0.983 * m**2,
+        ]
         np.testing.assert_allclose(coefficients(m, selection="inclusive"), expected, rtol=6e-3)
-    # What is left at K^2 = 0 of the axial cross section gives both the logarithm of a1 and the constant of a2.
+    # What is left at K^2 = 0 of the axial cross section gives both the logarithm of a1 and the
+    # constant of a2.
     for selection in SELECTIONS:
         low, high = coefficients(1e-9, selection=selection), coefficients(1e-8, selection=selection)
         slope = (float(low.a1) / 1e-18 - float(high.a1) / 1e-16) / np.log(100)
@@ -299,13 +344,18 @@ def test_ratio_is_one_without_coupling() -> None:
         np.testing.assert_array_equal(cross_section_ratio(m_X, **off), 1.0)
 
 
-# Gradients, shapes, errors -------------------------------------------------------------------------------------------
+# Gradients, shapes, errors
+# -------------------------------------------------------------------------------------------
 
-_gradient = jax.jit(jax.grad(trident.cross_section_ratio, argnums=(0, 1, 2, 3)), static_argnames="selection")
+_gradient = jax.jit(
+    jax.grad(trident.cross_section_ratio, argnums=(0, 1, 2, 3)), static_argnames="selection"
+)
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
-@pytest.mark.parametrize("m_X", [1e-6, 9e-4, 1e-3, 1.0000001e-3, 0.03, 1.0, 999.0, 1e3, 1.0001e3, 1e6])
+@pytest.mark.parametrize(
+    "m_X", [1e-6, 9e-4, 1e-3, 1.0000001e-3, 0.03, 1.0, 999.0, 1e3, 1.0001e3, 1e6]
+)
 def test_gradients_equal_differences(m_X: float, selection: str) -> None:
     # Both edges of the table are among the masses: there the difference straddles table and limit.
     scale = 1e-3 + 5e-3 * m_X
@@ -315,7 +365,11 @@ def test_gradients_equal_differences(m_X: float, selection: str) -> None:
     for i, derivative in enumerate(gradient):
         step = 1e-5 * point[i]
         up, down = [
-            float(cross_section_ratio(*(x + sign * step * (j == i) for j, x in enumerate(point)), selection=selection))
+            float(
+                cross_section_ratio(
+                    *(x + sign * step * (j == i) for j, x in enumerate(point)), selection=selection
+                )
+            )
             for sign in (1, -1)
         ]
         assert float(derivative) == pytest.approx((up - down) / (2 * step), rel=1e-5)
@@ -360,7 +414,14 @@ def test_unknown_selection_names_the_allowed_ones(call: Callable[[str], object])
 @pytest.mark.slow
 def test_recipe_rebuilds_the_table(tmp_path: Path) -> None:
     output = tmp_path / "trident.txt"
-    command = [sys.executable, str(ROOT / "kernels" / "trident.py"), "--replicas", "32", "--log2-points", "16"]
+    command = [
+        sys.executable,
+        str(ROOT / "kernels" / "trident.py"),
+        "--replicas",
+        "32",
+        "--log2-points",
+        "16",
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([*command, "-o", str(output)], check=True, env=environment, capture_output=True)
 
@@ -372,7 +433,9 @@ def test_recipe_rebuilds_the_table(tmp_path: Path) -> None:
         return [(row[0], row[1]) for row in rows], values, errors
 
     keys, values, errors = read(output)
-    shipped_keys, shipped_values, shipped_errors = read(ROOT / "zscan" / "kernels" / "tables" / "trident.txt")
+    shipped_keys, shipped_values, shipped_errors = read(
+        ROOT / "zscan" / "kernels" / "tables" / "trident.txt"
+    )
     assert keys == shipped_keys
     assert np.all(errors < 1e-2 * values)
     pulls = (values - shipped_values) / np.hypot(errors, shipped_errors)

@@ -1,4 +1,6 @@
-"""Widths and branching ratios against an independent program, Dirac traces, closed forms and PDG branching ratios."""
+"""Widths and branching ratios against an independent program, Dirac traces, closed forms and PDG
+branching ratios.
+"""
 
 import math
 from importlib import resources
@@ -10,17 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zscan.constants import ALPHA_EM, M_E, M_MU, M_TAU
-from zscan.coupling import Couplings, FermionCoupling, couplings
 from zscan.errors import ParameterError
+from zscan.kernels.couplings import Couplings, FermionCoupling, couplings
 from zscan.kernels.widths import THRESHOLDS, branching_ratios, partial_widths, total_width
-from zscan.model import list_models
+from zscan.models import list_models
 
-TABLE = np.loadtxt(resources.files("zscan.kernels").joinpath("tables/hadrons.txt").read_text().splitlines())
+TABLE = np.loadtxt(
+    resources.files("zscan.kernels").joinpath("tables/hadrons.txt").read_text().splitlines()
+)
 CHARGED = ("e", "mu", "tau", "u", "d", "s", "c", "b", "t")
 DISJOINT = ("ee", "mumu", "tautau", "nunu", "hadrons", "3gamma")
 
-# DarkCast v1.2 (arXiv:1801.04847) with neutrinos as invisible: width at unit coupling [GeV], then the branching ratios.
-# Tolerance 1 % above 1e-3, 5 % below: the tables are a 1 % digest of its own, and it leaves the loop out of mu and tau.
+# DarkCast v1.2 (arXiv:1801.04847) with neutrinos as invisible: width at unit coupling [GeV], then
+# the branching ratios. Tolerance 1 % above 1e-3, 5 % below: the tables are a 1 % digest of its own,
+# and it leaves the loop out of mu and tau.
 DARKCAST = [
     ("dark-photon", 0.005, 1.2154170006614297e-05, {"ee": 1.0}),
     ("dark-photon", 0.05, 0.00012162243776777043, {"ee": 1.0}),
@@ -40,7 +45,13 @@ DARKCAST = [
         "dark-photon",
         6.0,
         0.09378871745603731,
-        {"ee": 0.15561246, "mumu": 0.15561237, "tautau": 0.1473741, "hadrons": 0.54140106, "pipi": 0.0037812273},
+        {
+            "ee": 0.15561246,
+            "mumu": 0.15561237,
+            "tautau": 0.1473741,
+            "hadrons": 0.54140106,
+            "pipi": 0.0037812273,
+        },
     ),
     ("Lmu-Ltau", 0.005, 0.0001326316513957652, {"ee": 1.9091616e-05, "nunu": 0.99998091}),
     ("Lmu-Ltau", 0.05, 0.001326316939010464, {"ee": 1.9412086e-05, "nunu": 0.99998059}),
@@ -48,19 +59,37 @@ DARKCAST = [
         "Lmu-Ltau",
         0.4,
         0.02087656567584867,
-        {"ee": 1.0915319e-05, "mumu": 0.49174575, "nunu": 0.50824114, "hadrons": 2.1933831e-06, "pipi": 2.1931059e-06},
+        {
+            "ee": 1.0915319e-05,
+            "mumu": 0.49174575,
+            "nunu": 0.50824114,
+            "hadrons": 2.1933831e-06,
+            "pipi": 2.1931059e-06,
+        },
     ),
     (
         "Lmu-Ltau",
         1.3,
         0.06895873233126784,
-        {"ee": 4.4332573e-06, "mumu": 0.49992887, "nunu": 0.50006098, "hadrons": 5.7163593e-06, "pipi": 6.160011e-07},
+        {
+            "ee": 4.4332573e-06,
+            "mumu": 0.49992887,
+            "nunu": 0.50006098,
+            "hadrons": 5.7163593e-06,
+            "pipi": 6.160011e-07,
+        },
     ),
     (
         "Lmu-Ltau",
         6.0,
         0.46903903250024803,
-        {"ee": 9.730152e-08, "mumu": 0.33932112, "tautau": 0.32135712, "nunu": 0.33932132, "hadrons": 3.3852780e-07},
+        {
+            "ee": 9.730152e-08,
+            "mumu": 0.33932112,
+            "tautau": 0.32135712,
+            "nunu": 0.33932132,
+            "hadrons": 3.3852780e-07,
+        },
     ),
 ]
 
@@ -82,7 +111,9 @@ FIGURE_9 = [
 def only(**given):
     """Couplings that vanish but for those named: a pair (V, A), or a number for a neutrino."""
     values = {name: FermionCoupling(*given.get(name, (0.0, 0.0))) for name in CHARGED}
-    return Couplings(**values, **{name: given.get(name, 0.0) for name in ("nu_e", "nu_mu", "nu_tau")})
+    return Couplings(
+        **values, **{name: given.get(name, 0.0) for name in ("nu_e", "nu_mu", "nu_tau")}
+    )
 
 
 @pytest.mark.parametrize(("model", "m_X", "width", "ratios"), DARKCAST)
@@ -91,7 +122,9 @@ def test_reference_program(model, m_X, width, ratios):
     np.testing.assert_allclose(total_width(m_X, x, thresholds="darkcast"), width, rtol=1e-2)
     computed = branching_ratios(m_X, x, thresholds="darkcast")
     for channel, expected in ratios.items():
-        np.testing.assert_allclose(computed[channel], expected, rtol=1e-2 if expected > 1e-3 else 5e-2)
+        np.testing.assert_allclose(
+            computed[channel], expected, rtol=1e-2 if expected > 1e-3 else 5e-2
+        )
     for channel in {"mumu", "tautau", "nunu", "hadrons"} - set(ratios):
         assert computed[channel] < 1e-12
 
@@ -116,11 +149,15 @@ def test_fermion_pairs_are_the_dirac_traces(name, V, A):
     mass = {"e": M_E.value, "mu": M_MU.value, "tau": M_TAU.value, "c": 1.5}[name]
     m_X = 2.5 * mass if name != "c" else 3.4
     pauli = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
-    gamma = np.array([np.kron(pauli[0], np.eye(2)), *(np.kron(1j * pauli[1], sigma) for sigma in pauli)])
+    gamma = np.array(
+        [np.kron(pauli[0], np.eye(2)), *(np.kron(1j * pauli[1], sigma) for sigma in pauli)]
+    )
     gamma5 = -np.kron(pauli[2], np.eye(2))
     momentum = math.sqrt(m_X**2 / 4 - mass**2)
     p, p_bar = (m_X / 2 * gamma[0] - sign * momentum * gamma[3] for sign in (1, -1))
-    vertices = [g @ (V * np.eye(4) + A * gamma5) for g in gamma[1:]]  # at rest the polarisations are x, y, z
+    vertices = [
+        g @ (V * np.eye(4) + A * gamma5) for g in gamma[1:]
+    ]  # at rest the polarisations are x, y, z
     adjoint = [gamma[0] @ vertex.conj().T @ gamma[0] for vertex in vertices]
     square = sum(
         np.trace((p + mass * np.eye(4)) @ a @ (p_bar - mass * np.eye(4)) @ b).real
@@ -139,7 +176,9 @@ def test_neutrinos_and_three_photons():
     # leading order for eps = 1, arXiv:0807.3279: 17 alpha^4 m^9/(2^7 3^6 5^3 pi^3 m_e^8)
     m_X, e2 = 1e-5, 4 * math.pi * ALPHA_EM.value
     expected = 17 * ALPHA_EM.value**4 * m_X**9 / (2**7 * 3**6 * 5**3 * math.pi**3 * M_E.value**8)
-    np.testing.assert_allclose(partial_widths(m_X, only(e=(math.sqrt(e2), 1.0)))["3gamma"], expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        partial_widths(m_X, only(e=(math.sqrt(e2), 1.0)))["3gamma"], expected, rtol=1e-3
+    )
     assert branching_ratios(9e-4, only(e=(1e-3, 0.0)))["3gamma"] == 1.0
     assert partial_widths(1.03e-3, only(e=(1.0, 0.0)))["3gamma"] == 0.0
 
@@ -150,9 +189,13 @@ def test_neutrinos_and_three_photons():
 )
 def test_hadron_table_is_reproduced(column, direction):
     x = only(**{name: (value, 0.0) for name, value in zip("uds", direction, strict=True)})
-    between = np.stack([TABLE[:-1], (TABLE[:-1] + TABLE[1:]) / 2], axis=1).reshape(-1, TABLE.shape[1])
+    between = np.stack([TABLE[:-1], (TABLE[:-1] + TABLE[1:]) / 2], axis=1).reshape(
+        -1, TABLE.shape[1]
+    )
     widths = partial_widths(between[:, 0], x)["pipi" if column == 5 else "hadrons"]
-    np.testing.assert_allclose(widths * 12 * math.pi / between[:, 0], between[:, column], rtol=1e-12, atol=1e-16)
+    np.testing.assert_allclose(
+        widths * 12 * math.pi / between[:, 0], between[:, column], rtol=1e-12, atol=1e-16
+    )
 
 
 def test_interference_of_omega_and_phi():
@@ -161,16 +204,22 @@ def test_interference_of_omega_and_phi():
         partial_widths(m_X, only(u=(u, 0.0), d=(u, 0.0), s=(s, 0.0)))["hadrons"]
         for u, s in ((1 / 6, 1 / 3), (1 / 6, 0.0), (0.0, 1 / 3))
     )
-    np.testing.assert_allclose((both - omega - phi) * 12 * math.pi / m_X, 2 * expected, rtol=1e-9, atol=1e-13)
+    np.testing.assert_allclose(
+        (both - omega - phi) * 12 * math.pi / m_X, 2 * expected, rtol=1e-9, atol=1e-13
+    )
 
 
-# 9 B(V -> ee) B(V -> hadrons)/alpha^2 at the peak with B(V -> ee) of PDG 2020; the widths are fits to other data
+# 9 B(V -> ee) B(V -> hadrons)/alpha^2 at the peak with B(V -> ee) of PDG 2020; the widths are fits
+# to other data
 @pytest.mark.parametrize(
-    ("column", "m_V", "B_ee", "tolerance"), [(2, 0.78265, 7.36e-5, 0.05), (3, 1.0195, 2.974e-4, 0.05)]
+    ("column", "m_V", "B_ee", "tolerance"),
+    [(2, 0.78265, 7.36e-5, 0.05), (3, 1.0195, 2.974e-4, 0.05)],
 )
 def test_peaks_follow_from_electronic_branching_ratios(column, m_V, B_ee, tolerance):
     near = np.abs(TABLE[:, 0] - m_V) < 2e-3
-    np.testing.assert_allclose(TABLE[near, column].max(), 9 * B_ee / ALPHA_EM.value**2, rtol=tolerance)
+    np.testing.assert_allclose(
+        TABLE[near, column].max(), 9 * B_ee / ALPHA_EM.value**2, rtol=tolerance
+    )
 
 
 def test_above_the_table():
@@ -191,7 +240,10 @@ def test_thresholds(thresholds):
     channels |= {2 * quark: mass for quark, mass in THRESHOLDS[thresholds].items()}
     x = only(**dict.fromkeys(CHARGED, (1.0, 0.5)))
     for channel, mass in channels.items():
-        at, above = (partial_widths(m, x, thresholds=thresholds)[channel] for m in (2 * mass, 2 * mass * (1 + 1e-6)))
+        at, above = (
+            partial_widths(m, x, thresholds=thresholds)[channel]
+            for m in (2 * mass, 2 * mass * (1 + 1e-6))
+        )
         assert at == 0.0 < above < 1e-2 * mass
     with pytest.raises(ParameterError, match="physical"):
         partial_widths(1.0, x, thresholds="partonic")
@@ -199,14 +251,29 @@ def test_thresholds(thresholds):
     np.testing.assert_allclose(open_charm, (3.73 / 2, 10.56 / 2), rtol=1e-3)
 
 
-EDGES = [0.0, 2 * M_E.value, 2 * M_MU.value, 0.14, 0.28, 0.7825, 1.0195, 2.0, 3.0, 2 * M_TAU.value, 9.6]
+EDGES = [
+    0.0,
+    2 * M_E.value,
+    2 * M_MU.value,
+    0.14,
+    0.28,
+    0.7825,
+    1.0195,
+    2.0,
+    3.0,
+    2 * M_TAU.value,
+    9.6,
+]
 EDGES += [2 * mass for mass in THRESHOLDS["physical"].values()]
 
 
 def test_gradients_are_finite_at_every_edge():
     m_X = np.array([*EDGES, *(edge * (1 + 1e-15) for edge in EDGES[1:]), 1e-9, 1e6])
     for function in (partial_widths, branching_ratios):
-        gradient = jax.vmap(jax.grad(lambda m, x, f=function: sum(f(m, x).values()), argnums=(0, 1)), in_axes=(0, None))
+        gradient = jax.vmap(
+            jax.grad(lambda m, x, f=function: sum(f(m, x).values()), argnums=(0, 1)),
+            in_axes=(0, None),
+        )
         for x in (only(), only(**dict.fromkeys(CHARGED, (0.3, -0.2)), nu_mu=0.1)):
             assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient(m_X, x)))
 
@@ -223,10 +290,16 @@ def test_gradients_are_finite_differences(m_X):
         above, below = (widths(m_X + sign * shift[0], 0.1 + sign * shift[1]) for sign in (1, -1))
         for channel, derivative in jax.jacobian(widths, argnums=index)(m_X, 0.1).items():
             difference = (above[channel] - below[channel]) / (2 * step)
-            np.testing.assert_allclose(derivative, difference, rtol=1e-6, atol=1e-8 * abs(values[channel]) / step)
+            np.testing.assert_allclose(
+                derivative, difference, rtol=1e-6, atol=1e-8 * abs(values[channel]) / step
+            )
 
 
-@given(st.floats(1e-4, 20.0), st.lists(st.floats(-1, 1), min_size=21, max_size=21), st.sampled_from(sorted(THRESHOLDS)))
+@given(
+    st.floats(1e-4, 20.0),
+    st.lists(st.floats(-1, 1), min_size=21, max_size=21),
+    st.sampled_from(sorted(THRESHOLDS)),
+)
 def test_ratios_are_a_distribution(m_X, values, thresholds):
     x = jax.tree.unflatten(jax.tree.structure(only()), values)
     widths = partial_widths(m_X, x, thresholds=thresholds)
@@ -255,6 +328,7 @@ def test_broadcasts_and_traces():
     ratios = jax.jit(branching_ratios)(m_X, x)
     assert all(np.broadcast_shapes(ratio.shape, (4, 3)) == (4, 3) for ratio in ratios.values())
     np.testing.assert_allclose(
-        total_width(m_X, x)[2, 1], total_width(m_X[2, 0], couplings("Lmu-Ltau", m_X[2, 0], g_X[0, 1]))
+        total_width(m_X, x)[2, 1],
+        total_width(m_X[2, 0], couplings("Lmu-Ltau", m_X[2, 0], g_X[0, 1])),
     )
     assert partial_widths(m_X, only(mu=(1.0, 0.0)))["mumu"].shape == (4, 1)

@@ -1,4 +1,6 @@
-"""The shipped curves and their file format, what a limit means as a likelihood, and the import of a checkout."""
+"""The shipped curves and their file format, what a limit means as a likelihood, and the import of a
+checkout.
+"""
 
 import dataclasses
 import re
@@ -24,7 +26,9 @@ from zscan.limits.format import CHOICES
 from zscan.limits.formula import evaluate
 
 BIB = resources.files("zscan.limits").joinpath("references.bib").read_text(encoding="utf-8")
-ENTRIES = {re.match(r"@article\{([^,]+),", entry)[1]: entry for entry in BIB.split("\n\n") if entry.strip()}
+ENTRIES = {
+    re.match(r"@article\{([^,]+),", entry)[1]: entry for entry in BIB.split("\n\n") if entry.strip()
+}
 
 
 @pytest.mark.parametrize("name", list_limits())
@@ -46,7 +50,9 @@ def test_every_curve(name):
     assert limit.references
     entries = [ENTRIES[key] for key in limit.references]
     assert any(f'eprint = "{limit.arxiv}"' in entry for entry in entries)
-    if limit.kind == "projection" or "assumed" in limit.note.replace("assumed by the experiment", ""):
+    if limit.kind == "projection" or "assumed" in limit.note.replace(
+        "assumed by the experiment", ""
+    ):
         assert limit.status == "provisional"
     if limit.quantity == "eps":
         assert "Ilten:2018crw" in limit.references
@@ -57,15 +63,22 @@ def test_every_reference_is_used_and_complete():
     used = {key for limit in load() for key in limit.references} | set(table.references)
     assert used == set(ENTRIES)
     for entry in ENTRIES.values():
-        assert re.search(r'^    (eprint = "\d{4}\.\d{4,5}"|volume = "\d+"),$', entry, flags=re.MULTILINE)
-        assert all(f"    {field} = " in entry for field in ("author", "title", "journal", "pages", "year"))
+        assert re.search(
+            r'^    (eprint = "\d{4}\.\d{4,5}"|volume = "\d+"),$', entry, flags=re.MULTILINE
+        )
+        assert all(
+            f"    {field} = " in entry for field in ("author", "title", "journal", "pages", "year")
+        )
 
 
 def test_shares_of_production_add_up_to_one():
     table = load("LHCb_Aaij2019bvg_prompt").production_table
-    # rounded fractions; between 0.52 and 0.58 GeV, mostly vetoed, the thinned table loses up to 10 %
+    # rounded fractions; between 0.52 and 0.58 GeV, mostly vetoed, the thinned table loses up to 10
+    # %
     total = table.shares.sum(axis=1)
-    assert np.all(np.abs(total - 1) < np.where((table.mass > 0.52) & (table.mass < 0.58), 0.1, 0.02))
+    assert np.all(
+        np.abs(total - 1) < np.where((table.mass > 0.52) & (table.mass < 0.58), 0.1, 0.02)
+    )
 
 
 def test_published_numbers():
@@ -126,8 +139,15 @@ def test_all_faults_at_once(tmp_path):
     with pytest.raises(LimitError) as error:
         load(path)
     assert [fault.path for fault in error.value.faults] == [
-        "experiment", "colour", "status", "name", "references", "production", "cl", "rows"
-    ]  # fmt: skip
+        "experiment",
+        "colour",
+        "status",
+        "name",
+        "references",
+        "production",
+        "cl",
+        "rows",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +167,11 @@ def test_all_faults_at_once(tmp_path):
 )
 def test_faults_between_keys(tmp_path, changes, faults):
     good = dataclasses.replace(
-        load("BaBar_Lees2014xha"), mass=np.array([0.1, 0.2]), value=np.array([1.0, 1.0]), env_min=None, env_max=None
+        load("BaBar_Lees2014xha"),
+        mass=np.array([0.1, 0.2]),
+        value=np.array([1.0, 1.0]),
+        env_min=None,
+        env_max=None,
     )
     write_limit(good, tmp_path)
     with pytest.raises(LimitError) as error:
@@ -157,7 +181,9 @@ def test_faults_between_keys(tmp_path, changes, faults):
 
 def test_formulas_are_arithmetic_only():
     mass = np.array([0.3, 1.0])
-    np.testing.assert_allclose(evaluate("-(0.5 - m**2)/(2*m_mu)", mass), (mass**2 - 0.5) / 0.2113167510)
+    np.testing.assert_allclose(
+        evaluate("-(0.5 - m**2)/(2*m_mu)", mass), (mass**2 - 0.5) / 0.2113167510
+    )
     for formula in (
         "__import__('os')",
         "m.shape",
@@ -217,8 +243,12 @@ def checkout(tmp_path):
     (root / "limits" / "one.lmt").write_text(
         "# mass lower\n 0.25 1e-3\n 0.3 1e-3\n 0.3 2e-3\n 0.4 1.0e+05\n 0.5 2e-3\n"
     )
-    (root / "limits" / "two.lmt").write_text("# mass lower upper\n 0.01 1e-7 1e-4\n 0.02 1e-7 1e-5\n 0.03 3e-6 1e-6\n")
-    (root / "limits" / "mix.prd").write_text("# mass eta_gamma rho0\n 0.2 0.75 0.25\n 0.6 0.5 0.5\n")
+    (root / "limits" / "two.lmt").write_text(
+        "# mass lower upper\n 0.01 1e-7 1e-4\n 0.02 1e-7 1e-5\n 0.03 3e-6 1e-6\n"
+    )
+    (root / "limits" / "mix.prd").write_text(
+        "# mass eta_gamma rho0\n 0.2 0.75 0.25\n 0.6 0.5 0.5\n"
+    )
     (root / "limits" / "bad.lmt").write_text("0.1 __import__('os').system('touch hacked')\n0.2 1\n")
     (tmp_path / "secret.lmt").write_text("0.1 1e-3\n0.2 1e-3\n")
 
@@ -232,14 +262,27 @@ def checkout(tmp_path):
         extra="",
         folder="limits",
     ):
-        text = DEFINITION.format(production=production, decay=decay, kind=kind, data=data, efficiency=efficiency)
+        text = DEFINITION.format(
+            production=production, decay=decay, kind=kind, data=data, efficiency=efficiency
+        )
         (root / folder / f"{name}.py").write_text(text + extra)
 
     add("A_prompt", decay='["e_e", "mu_mu"]')
     add("B_window", production='darkcast.Datasets("limits/mix.prd")', efficiency=WINDOW)
-    add("C_dump", production="'e_brem'", decay="'e_e'", kind="Datasets", data="two", efficiency="lratio = 204.0/179.0")
+    add(
+        "C_dump",
+        production="'e_brem'",
+        decay="'e_e'",
+        kind="Datasets",
+        data="two",
+        efficiency="lratio = 204.0/179.0",
+    )
     add("D_invisible", decay="'invisible'")
-    add("E_shares", production="{'eta_gamma': 0.25, \"eta'_gamma\": 0.0, 'u_u': 0.5}", folder="reach")
+    add(
+        "E_shares",
+        production="{'eta_gamma': 0.25, \"eta'_gamma\": 0.0, 'u_u': 0.5}",
+        folder="reach",
+    )
     add("BaBar_TheBABAR2016rlg")
     touch = f"open({str(tmp_path / 'executed')!r}, 'w')"
     add("X_code", extra=f"\n{touch}\nimport os; os.abort()\n")
@@ -270,13 +313,29 @@ def test_import_of_a_checkout(checkout, tmp_path):
     }
     left_out = {str(warning.message).split()[0].removeprefix("limits/") for warning in caught}
     assert left_out == {
-        f"Y_{n}.py" for n in ("call", "default", "escape", "lambda", "link", "numbers", "rvalues", "state", "syntax")
+        f"Y_{n}.py"
+        for n in (
+            "call",
+            "default",
+            "escape",
+            "lambda",
+            "link",
+            "numbers",
+            "rvalues",
+            "state",
+            "syntax",
+        )
     }
 
     prompt = limits["A_prompt"]
     assert prompt.final_states == ("ee", "mumu")
     assert prompt.references == ("Doe:2020abc", "Ilten:2018crw")
-    assert (prompt.arxiv, prompt.kind, prompt.status, prompt.quantity) == ("2001.00001", "limit", "provisional", "eps")
+    assert (prompt.arxiv, prompt.kind, prompt.status, prompt.quantity) == (
+        "2001.00001",
+        "limit",
+        "provisional",
+        "eps",
+    )
     np.testing.assert_array_equal(prompt.mass, [0.25, 0.3, 0.4, 0.5])
     np.testing.assert_array_equal(prompt.value, [1e-3, 1e-3, np.nan, 2e-3])
 
@@ -293,7 +352,11 @@ def test_import_of_a_checkout(checkout, tmp_path):
     assert limits["E_shares"].kind == "projection"
     assert limits["E_shares"].production == ("eta_gamma", "u_u")
     muonic = limits["BaBar_TheBABAR2016rlg"]
-    assert (muonic.reference_model, muonic.quantity, muonic.production) == ("Lmu-Ltau", "g_X", ("mu_brem",))
+    assert (muonic.reference_model, muonic.quantity, muonic.production) == (
+        "Lmu-Ltau",
+        "g_X",
+        ("mu_brem",),
+    )
 
     again = load(write_limit(window, tmp_path / "mine"))
     assert float(signal_strength(again, "dark-photon", 0.27, 1e-3)) == pytest.approx(1.0, rel=1e-12)

@@ -4,8 +4,14 @@ import h5py
 import numpy as np
 import pytest
 
-from zscan.catalogue import Selection, columns
-from zscan.errors import CorruptFileError, ForeignFileError, ParameterError, ResultExistsError, StorageError
+from zscan.charges.catalogue import Selection, columns
+from zscan.errors import (
+    CorruptFileError,
+    ForeignFileError,
+    ParameterError,
+    ResultExistsError,
+    StorageError,
+)
 from zscan.results.catalogue_file import read_catalogue, write_catalogue
 
 
@@ -20,7 +26,9 @@ def test_round_trip(tmp_path, text):
     if found.selection.flavours == "one":
         np.testing.assert_array_equal(found.rows, found.selection.rows())
     first = path.read_bytes()
-    write_catalogue(path, Selection(found.selection.max_charge, found.selection.classes, "all"), force=True)
+    write_catalogue(
+        path, Selection(found.selection.max_charge, found.selection.classes, "all"), force=True
+    )
     write_catalogue(path, text, force=True)
     assert path.read_bytes() == first  # no time stamps
     assert [file.name for file in path.parent.iterdir()] == ["x.h5"]
@@ -29,9 +37,15 @@ def test_round_trip(tmp_path, text):
 def test_an_hdf5_file_says_what_it_is(tmp_path):
     with h5py.File(write_catalogue(tmp_path / "x.h5", "max=3,vector")) as file:
         attributes = dict(file.attrs)
-        assert {name: attributes[name] for name in ("schema", "schema_version", "max_charge", "selection")} == {
-            "schema": "zscan-catalogue", "schema_version": 1, "max_charge": 3, "selection": "max=3,vector",
-        }  # fmt: skip
+        assert {
+            name: attributes[name]
+            for name in ("schema", "schema_version", "max_charge", "selection")
+        } == {
+            "schema": "zscan-catalogue",
+            "schema_version": 1,
+            "max_charge": 3,
+            "selection": "max=3,vector",
+        }
         assert "2107.07518" in attributes["references"]
         assert all(file[name].attrs["long_name"] for name in file)
 
@@ -40,12 +54,20 @@ def test_csv_holds_the_same_columns(tmp_path):
     path = write_catalogue(tmp_path / "x.csv", "max=10,muoquark")
     lines = path.read_text().splitlines()
     header = [line for line in lines if line.startswith("#")]
-    for text in ("arXiv:2107.07518", "selection: max=10,muoquark", "max_charge: 10", "zscan_version", "column X_S_3_L"):
+    for text in (
+        "arXiv:2107.07518",
+        "selection: max=10,muoquark",
+        "max_charge: 10",
+        "zscan_version",
+        "column X_S_3_L",
+    ):
         assert any(text in line for line in header)
     expected = columns(Selection(10, ("muoquark",)).assigned())
     assert lines[len(header)].split(",") == [column.name for column in expected]
     numbers = np.loadtxt(lines[len(header) + 1 :], delimiter=",", dtype=np.int64)
-    np.testing.assert_array_equal(numbers, np.stack([column.values for column in expected], axis=1, dtype=np.int64))
+    np.testing.assert_array_equal(
+        numbers, np.stack([column.values for column in expected], axis=1, dtype=np.int64)
+    )
 
 
 def test_only_a_catalogue_is_ever_replaced(tmp_path):

@@ -17,7 +17,9 @@ def test_finds_the_position_of_a_power_law(position, power):
 
 def test_finds_every_piece_and_bridges_no_gap():
     x = np.linspace(0.5, 9.5, 10)
-    np.testing.assert_allclose(crossings(x, np.array([0, 2, 0, 0, 2, 2, 0, 0, 0, 0.0]), 1.0, log=False), [1, 2, 4, 6])
+    np.testing.assert_allclose(
+        crossings(x, np.array([0, 2, 0, 0, 2, 2, 0, 0, 0, 0.0]), 1.0, log=False), [1, 2, 4, 6]
+    )
     gap = np.array([0, 0, np.nan, 2, 2, np.nan, 0, 0, 0, 0])
     assert crossings(x, gap, 1.0).size == 0
     assert crossings(x, np.zeros(10), 1.0).size == 0

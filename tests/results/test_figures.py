@@ -1,4 +1,6 @@
-"""Figures: what each must contain and what its map must bear out (statements of arXiv:2107.07518 sec. 3)."""
+"""Figures: what each must contain and what its map must bear out (statements of arXiv:2107.07518
+sec. 3).
+"""
 
 import numpy as np
 import pytest
@@ -7,10 +9,11 @@ from PIL import Image
 
 import zscan
 from zscan.errors import UnknownNameError
-from zscan.figure import make_figure
 from zscan.results.contours import crossings
-from zscan.results.figures import FIGURES, draw, fig1, fig2, fig8, fig10
+from zscan.results.figures import FIGURES, draw
 from zscan.results.figures.layers import interval
+from zscan.results.figures.paper import fig1, fig2, fig8, fig10
+from zscan.scans.figure import make_figure
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,9 @@ def data(map2):
 
 
 def edge(data, constraint, level, m_X):
-    """Smallest g_X at which the stored observable crosses a level at the mass of the map nearest to m_X."""
+    """Smallest g_X at which the stored observable crosses a level at the mass of the map nearest to
+    m_X.
+    """
     column = data[f"observable/{constraint}"].sel(m_X=m_X, method="nearest")
     found = crossings(column["g_X"].values, column.values, level)
     return float(column["m_X"]), found[0]
@@ -36,15 +41,39 @@ def test_every_layer_is_drawn_and_named(data):
     figure = draw(fig2.SPEC, [data])
     (axes,) = figure.axes
     drawn = {artist.get_gid() for artist in axes.collections} - {None}
-    assert {"delta_a_mu/edges", "delta_a_mu/centre", "trident_ccfr/region", "borexino/region", "kmunux/region"} <= drawn
+    assert {
+        "delta_a_mu/edges",
+        "delta_a_mu/centre",
+        "trident_ccfr/region",
+        "borexino/region",
+        "kmunux/region",
+    } <= drawn
     assert "searches/BaBar_TheBABAR2016rlg/region" in drawn
     assert sum("/projection" in gid for gid in drawn) == 6
     legend = " ".join(text.get_text() for text in figure.legends[0].get_texts())
-    for name in ("CCFR", "NuTeV", "Borexino", "g-2", "BaBar", "NA62", "Belle II", "NA64", "M$^3$", "(proj.)"):
+    for name in (
+        "CCFR",
+        "NuTeV",
+        "Borexino",
+        "g-2",
+        "BaBar",
+        "NA62",
+        "Belle II",
+        "NA64",
+        "M$^3$",
+        "(proj.)",
+    ):
         assert name in legend
     assert axes.get_xscale() == axes.get_yscale() == "log"
     caption = " ".join(text.get_text() for text in figure.texts)
-    for name in ("CCFR:1991lpl", "Provisional", "borexino", "ATLAS", data.attrs["spec_hash"][:12], "zscan figure 2"):
+    for name in (
+        "CCFR:1991lpl",
+        "Provisional",
+        "borexino",
+        "ATLAS",
+        data.attrs["spec_hash"][:12],
+        "zscan figure 2",
+    ):
         assert name in caption
 
 
@@ -56,7 +85,8 @@ def test_the_png_names_its_scan(map2, data):
 
 
 def test_where_the_band_survives(data):
-    # the centre of the band is allowed between 9 MeV (Borexino, 11 MeV at R = 1.08) and 0.18 GeV (CCFR); 5 %
+    # the centre of the band is allowed between 9 MeV (Borexino, 11 MeV at R = 1.08) and 0.18 GeV
+    # (CCFR); 5 %
     m_X = data["m_X"].values
     centre = np.array([edge(data, "delta_a_mu", 251e-11, m)[1] for m in m_X])
     borexino = np.array([edge(data, "borexino", 1.166, m)[1] for m in m_X[m_X < 0.05]])
@@ -64,8 +94,8 @@ def test_where_the_band_survives(data):
     (low,) = crossings(m_X[: borexino.size], np.log(borexino / centre[: borexino.size]), 0.0)
     (high,) = crossings(m_X, np.log(ccfr / centre), 0.0)
     np.testing.assert_allclose([low, high], [9e-3, 0.18], rtol=0.05)
-    # CCFR excludes the whole band above 0.41 GeV; it meets its lower edge at 0.386 GeV (without kinetic mixing, from
-    # the 1-D loop integral and the trident cross section), 1 %
+    # CCFR excludes the whole band above 0.41 GeV; it meets its lower edge at 0.386 GeV (without
+    # kinetic mixing, from the 1-D loop integral and the trident cross section), 1 %
     band = np.array([edge(data, "delta_a_mu", 133e-11, m)[1] for m in m_X])
     assert (band > ccfr)[m_X > 0.41].all()
     (excluded_from,) = crossings(m_X, np.log(ccfr / band), 0.0)
@@ -74,19 +104,27 @@ def test_where_the_band_survives(data):
 
 
 def test_searches_in_the_plane_of_fig2(data):
-    # NA62 K -> mu nu X lies at 1.0e-2 (10-50 MeV) and 1.3e-2 (0.1 GeV); BaBar 4mu excludes the whole band from 0.22 GeV
+    # NA62 K -> mu nu X lies at 1.0e-2 (10-50 MeV) and 1.3e-2 (0.1 GeV); BaBar 4mu excludes the
+    # whole band from 0.22 GeV
     for m_X, expected in ((0.02, 1.0e-2), (0.05, 1.06e-2), (0.1, 1.3e-2)):
         assert edge(data, "kmunux", 1.0, m_X)[1] == pytest.approx(expected, rel=0.05)
     babar = data["observable/searches/BaBar_TheBABAR2016rlg"]
     band = np.abs(data["observable/delta_a_mu"] - 251e-11) <= 2 * 59e-11
     inside = data["m_X"] > 0.221
     assert float((band & inside & (babar < 1)).sum() / (band & inside).sum()) < 0.05  # ragged curve
-    # the model's g-2 region will be tested completely: what survives lies above NA64mu and both phases of M3
-    survives = band & (data["observable/borexino"] <= 1.166) & (data["observable/trident_ccfr"] <= 1.3688)
+    # the model's g-2 region will be tested completely: what survives lies above NA64mu and both
+    # phases of M3
+    survives = (
+        band & (data["observable/borexino"] <= 1.166) & (data["observable/trident_ccfr"] <= 1.3688)
+    )
     for name in ("proj_NA64mu", "proj_M3_phase1", "proj_M3_phase2"):
         mu = data[f"observable/searches/{name}"]
         assert bool((mu > 1).where(survives & ~(babar > 1), True).all())
-    for name, expected in (("proj_NA64mu", 1.6e-5), ("proj_M3_phase1", 2.7e-4), ("proj_NA62_Kmunu_Krnjaic", 5.1e-4)):
+    for name, expected in (
+        ("proj_NA64mu", 1.6e-5),
+        ("proj_M3_phase1", 2.7e-4),
+        ("proj_NA62_Kmunu_Krnjaic", 5.1e-4),
+    ):
         assert edge(data, f"searches/{name}", 1.0, 0.1)[1] == pytest.approx(expected, rel=0.1)
 
 
@@ -96,7 +134,9 @@ def test_fig9_branching_ratios(tmp_path):
     with zscan.open_scan(paths[0]) as mutau, zscan.open_scan(paths[1]) as baryon:
 
         def ratio(data, channel, m_X):
-            return float(data[f"observable/branching_ratio/{channel}"].sel(m_X=m_X, method="nearest"))
+            return float(
+                data[f"observable/branching_ratio/{channel}"].sel(m_X=m_X, method="nearest")
+            )
 
         for data in (mutau, baryon):
             total = sum(data[f"observable/branching_ratio/{channel}"] for channel in channels)
@@ -105,9 +145,9 @@ def test_fig9_branching_ratios(tmp_path):
         assert ratio(mutau, "nunu", 0.1) == pytest.approx(1 - 1.9e-5, abs=5e-6)
         assert ratio(mutau, "mumu", 0.304) == pytest.approx(0.472, abs=0.01)
         assert ratio(mutau, "mumu", 2.0) == pytest.approx(0.5, abs=0.01)
-        assert [ratio(mutau, channel, 10.0) for channel in ("mumu", "tautau", "nunu")] == pytest.approx(
-            [1 / 3] * 3, abs=0.01
-        )
+        assert [
+            ratio(mutau, channel, 10.0) for channel in ("mumu", "tautau", "nunu")
+        ] == pytest.approx([1 / 3] * 3, abs=0.01)
         assert ratio(baryon, "mumu", 0.304) == pytest.approx(0.641, abs=0.01)
         assert [ratio(baryon, c, 2.04) for c in ("mumu", "nunu", "hadrons")] == pytest.approx(
             [0.62, 0.31, 0.07], abs=0.01
@@ -128,7 +168,9 @@ def test_registry():
 @pytest.fixture(scope="module")
 def data1(tmp_path_factory):
     """The map of Fig 1 on its own card but for the axis g_V, which needs fewer points here."""
-    path = zscan.run_scan("fig1", tmp_path_factory.mktemp("fig1") / "fig1.h5", overrides=["axis.g_V.num=161"])
+    path = zscan.run_scan(
+        "fig1", tmp_path_factory.mktemp("fig1") / "fig1.h5", overrides=["axis.g_V.num=161"]
+    )
     with zscan.open_scan(path) as data:
         yield data
 
@@ -150,8 +192,16 @@ def test_fig1_has_a_panel_per_ratio_with_all_layers(data1):
     assert [axes.get_title() for axes in figure.axes] == [
         f"$g_A/g_V = {r:g}$" for r in (-1, -0.4, -0.2, 0, 0.2, 0.4, 1)
     ]
-    drawn = {axes.get_title(): {artist.get_gid() for artist in axes.collections} - {None} for axes in figure.axes}
-    assert {"r_k/region", "trident_ccfr/region", "trident_nutev/region", "delta_a_mu/edges"} <= drawn["$g_A/g_V = 0$"]
+    drawn = {
+        axes.get_title(): {artist.get_gid() for artist in axes.collections} - {None}
+        for axes in figure.axes
+    }
+    assert {
+        "r_k/region",
+        "trident_ccfr/region",
+        "trident_nutev/region",
+        "delta_a_mu/edges",
+    } <= drawn["$g_A/g_V = 0$"]
     for ratio in ("-1", "1"):  # no band at all for |g_A/g_V| > 0.447
         assert "delta_a_mu/edges" not in drawn[f"$g_A/g_V = {ratio}$"]
     assert drawn["$g_A/g_V = 1$"] == set()  # no neutrino coupling, no R_K
@@ -176,12 +226,18 @@ def test_fig1_no_narrow_mediator_explains_r_k_inside_the_bin(data1):
 
 
 def test_fig1_smallest_g_V_that_explains_r_k(data1):
-    # 2 sigma, phase flavio: quadrature of flavio's amplitudes, 3 % (5 % with the steps of this grid)
-    for ratio, found in ((0.0, {0.3: 0.244, 1.0: 0.0361, 3.0: 0.0443}), (-1.0, {0.3: 0.114, 1.0: 0.0159, 3.0: 0.0208})):
+    # 2 sigma, phase flavio: quadrature of flavio's amplitudes, 3 % (5 % with the steps of this
+    # grid)
+    for ratio, found in (
+        (0.0, {0.3: 0.244, 1.0: 0.0361, 3.0: 0.0443}),
+        (-1.0, {0.3: 0.114, 1.0: 0.0159, 3.0: 0.0208}),
+    ):
         for m_X, expected in found.items():
             column = data1["observable/r_k"].sel(g_A_over_g_V=ratio).sel(m_X=m_X, method="nearest")
             upper = interval(data1, "r_k", 2)[2]
-            assert crossings(data1["g_V"].values, column.values, upper)[0] == pytest.approx(expected, rel=0.05)
+            assert crossings(data1["g_V"].values, column.values, upper)[0] == pytest.approx(
+                expected, rel=0.05
+            )
 
 
 def test_fig1_no_single_mediator_explains_both_anomalies(data1):
@@ -211,12 +267,21 @@ def test_fig10_minima(data10):
 
 
 def test_fig10_even_broad_resonances_reach_the_measured_value_near_the_edges_only(data10):
-    out_of_reach = {1e-8: (1.020, 2.461), 0.1: (1.037, 2.393), 0.2: (1.080, 2.363), 0.5: (1.217, 2.448)}
+    out_of_reach = {
+        1e-8: (1.020, 2.461),
+        0.1: (1.037, 2.393),
+        0.2: (1.080, 2.363),
+        0.5: (1.217, 2.448),
+    }
     for width, expected in out_of_reach.items():
         curve = data10.sel(width_over_m_X=width)
-        found = crossings(curve["m_X"].values, curve["observable/r_k_minimum"].values, 0.890, log=False)
+        found = crossings(
+            curve["m_X"].values, curve["observable/r_k_minimum"].values, 0.890, log=False
+        )
         np.testing.assert_allclose(found, expected, rtol=5e-3)
-        sign = crossings(curve["m_X"].values, curve["observable/g_V_minimum"].values, 0.0, log=False)
+        sign = crossings(
+            curve["m_X"].values, curve["observable/g_V_minimum"].values, 0.0, log=False
+        )
         assert sign.size == 1
         if width > 1e-3:
             assert sign[0] == pytest.approx(1.897, rel=5e-3)
@@ -235,7 +300,10 @@ def maps(tmp_path_factory):
     folder = tmp_path_factory.mktemp("maps")
     overrides = ["axis.m_X.num=121", "axis.g_X.num=161"]
     cards = [card for number in "3456" for card in FIGURES[number].cards]
-    opened = {card: zscan.open_scan(zscan.run_scan(card, folder / f"{card}.h5", overrides=overrides)) for card in cards}
+    opened = {
+        card: zscan.open_scan(zscan.run_scan(card, folder / f"{card}.h5", overrides=overrides))
+        for card in cards
+    }
     yield opened
     for data in opened.values():
         data.close()
@@ -248,7 +316,10 @@ def test_figures_3_to_6_draw_every_layer_that_exists(maps, number):
     drawn = [{artist.get_gid() for artist in axes.collections} - {None} for axes in figure.axes]
     expected = {
         "3": [{"nsi/region", "coherent/region", "searches/LHCb_Aaij2019bvg_prompt/region"}],
-        "4": [{"borexino/region", "searches/NA64_NA642019imj/region", "nsi/region"}, {"coherent/region", "nsi/region"}],
+        "4": [
+            {"borexino/region", "searches/NA64_NA642019imj/region", "nsi/region"},
+            {"coherent/region", "nsi/region"},
+        ],
         "5": [{"d_mixing/region", "d_to_pi/projection", "searches/BaBar_TheBABAR2016rlg/region"}],
         "6": [{"borexino/region", "trident_ccfr/region", "kmunux/region"}] * 2,
     }[number]
@@ -258,7 +329,8 @@ def test_figures_3_to_6_draw_every_layer_that_exists(maps, number):
         assert not shown & absent.get(number, [set(), set()])[index]
 
 
-# Couplings at 0.1 GeV (m_X, g_X): neutrino.md-type closed forms and scans with independent code; 10 % in a coupling
+# Couplings at 0.1 GeV (m_X, g_X): neutrino.md-type closed forms and scans with independent code; 10
+# % in a coupling
 @pytest.mark.parametrize(
     ("card", "constraint", "level", "m_X", "expected"),
     [
@@ -279,7 +351,11 @@ def test_bounds_in_figures_3_to_6(maps, card, constraint, level, m_X, expected):
 
 
 def test_coherent_in_figures_3_and_4(maps):
-    for card, m_X, expected in (("fig3", 0.1, 9.0e-5), ("fig4-right", 1e-3, 9.2e-5), ("fig4-right", 0.1, 2.6e-4)):
+    for card, m_X, expected in (
+        ("fig3", 0.1, 9.0e-5),
+        ("fig4-right", 1e-3, 9.2e-5),
+        ("fig4-right", 0.1, 2.6e-4),
+    ):
         column = maps[card]["delta_chi2"].sel(constraint="coherent").sel(m_X=m_X, method="nearest")
         excess = column.values - min(float(column.min()), 0.0)
         found = crossings(column["g_X"].values, excess, 3.84)
@@ -290,18 +366,25 @@ def test_coherent_in_figures_3_and_4(maps):
 
 
 def test_fig3_with_loop_sized_mixing(tmp_path):
-    # eps/g_X = 1/70: LHCb 1.1e-4 (0.22 GeV), 1.8e-4 (0.4 GeV), ragged, 30 %; NA62 pi0 1.6e-4 (60 MeV), 6e-4 (0.11 GeV)
+    # eps/g_X = 1/70: LHCb 1.1e-4 (0.22 GeV), 1.8e-4 (0.4 GeV), ragged, 30 %; NA62 pi0 1.6e-4 (60
+    # MeV), 6e-4 (0.11 GeV)
     overrides = ["fixed.eps_over_g=0.0142857", "axis.m_X.num=161", "axis.g_X.num=161"]
     with zscan.open_scan(zscan.run_scan("fig3", tmp_path / "fig3.h5", overrides=overrides)) as data:
         for m_X, expected in ((0.22, 1.1e-4), (0.4, 1.8e-4)):
-            assert edge(data, "searches/LHCb_Aaij2019bvg_prompt", 1.0, m_X)[1] == pytest.approx(expected, rel=0.3)
+            assert edge(data, "searches/LHCb_Aaij2019bvg_prompt", 1.0, m_X)[1] == pytest.approx(
+                expected, rel=0.3
+            )
         for m_X, expected in ((0.06, 1.6e-4), (0.11, 6e-4)):
-            assert edge(data, "searches/NA62_CortinaGil2019nuo", 1.0, m_X)[1] == pytest.approx(expected, rel=0.15)
+            assert edge(data, "searches/NA62_CortinaGil2019nuo", 1.0, m_X)[1] == pytest.approx(
+                expected, rel=0.15
+            )
         # NA62 pi0 meets the band between 47 and 101 MeV only
         band = np.abs(data["observable/delta_a_mu"] - 251e-11) <= 2 * 59e-11
         met = (band & (data["observable/searches/NA62_CortinaGil2019nuo"] > 1)).any("g_X")
         masses = data["m_X"].where(met, drop=True)
-        np.testing.assert_allclose([float(masses.min()), float(masses.max())], [0.047, 0.101], rtol=0.05)
+        np.testing.assert_allclose(
+            [float(masses.min()), float(masses.max())], [0.047, 0.101], rtol=0.05
+        )
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +397,8 @@ def test_fig8_masses_that_explain_g_2(data8):
     R_2 = data8["observable/delta_a_mu"].sel(Q_S=5 / 3, method="nearest")
     M = data8["M_2"].values
     diagonal = np.diagonal(R_2.values)
-    # equal masses: centre and 1 sigma, m_t = 163 GeV (closed form, quadrature agrees to 1e-14); 1 % in the mass
+    # equal masses: centre and 1 sigma, m_t = 163 GeV (closed form, quadrature agrees to 1e-14); 1 %
+    # in the mass
     found = [crossings(M, diagonal, level, log=False)[0] for level in (310e-11, 251e-11, 192e-11)]
     np.testing.assert_allclose(found, [5220, 5930, 6970], rtol=0.01)
     coupling = data8["observable/muon_mass_coupling"].sel(Q_S=5 / 3, method="nearest")
@@ -323,7 +407,9 @@ def test_fig8_masses_that_explain_g_2(data8):
         at = {"M_2": xr.DataArray(M_2, dims="M"), "M_1": xr.DataArray(ratio * M_2, dims="M")}
         (found,) = crossings(M_2, R_2.interp(**at).values, 251e-11, log=False)
         assert found == pytest.approx(expected, rel=0.01)
-        assert float(coupling.interp(M_2=found, M_1=ratio * found)) == pytest.approx(strength, rel=0.05)
+        assert float(coupling.interp(M_2=found, M_1=ratio * found)) == pytest.approx(
+            strength, rel=0.05
+        )
 
 
 def test_fig8_s_1_never_works(data8):

@@ -1,4 +1,4 @@
-"""Loading: labelled arrays from a map, a named error from anything else, before any data is read."""
+"""Loading: labelled arrays from a map, a named error from anything else before data is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import xarray
 
 from zscan.errors import CorruptFileError, ForeignFileError, StorageError
 from zscan.results.load import open_scan
-from zscan.scans.runner import run_scan
+from zscan.scans.run import run_scan
 
 CARD = {
     "format": 1,
@@ -50,7 +50,10 @@ def test_labels_and_values(small: Path) -> None:
         for name in ("delta_chi2", "status", "observable/borexino", "chi2_zero"):
             np.testing.assert_array_equal(scan[name].values, file[name][...])
         expected = file["delta_chi2"][1, 1, 0]
-        assert scan.delta_chi2.sel(constraint="borexino", m_X=0.2, g_X=1e-4, method=None).item() == expected
+        assert (
+            scan.delta_chi2.sel(constraint="borexino", m_X=0.2, g_X=1e-4, method=None).item()
+            == expected
+        )
 
 
 def test_any_netcdf_reader_understands_a_map(small: Path) -> None:
@@ -61,13 +64,16 @@ def test_any_netcdf_reader_understands_a_map(small: Path) -> None:
 
 def test_reading_does_not_import_jax(small: Path) -> None:
     script = (
-        "import sys; from zscan.results.load import open_scan; from zscan.results.schema import verify; "
-        "verify(sys.argv[1]); open_scan(sys.argv[1]).load(); assert 'jax' not in sys.modules"
+        "import sys; from zscan.results.load import open_scan; from zscan.results.schema import "
+        "verify; verify(sys.argv[1]); open_scan(sys.argv[1]).load(); assert 'jax' not in "
+        "sys.modules"
     )
     subprocess.run([sys.executable, "-c", script, str(small)], check=True)
 
 
-def replace(name: str, make: Callable[[h5py.File, h5py.Dataset, Path], None]) -> Callable[[Path], None]:
+def replace(
+    name: str, make: Callable[[h5py.File, h5py.Dataset, Path], None]
+) -> Callable[[Path], None]:
     """Take a dataset out of the map and let `make` put something else in its place."""
 
     def change(path: Path) -> None:
@@ -107,33 +113,56 @@ def huge_axes(path: Path) -> None:
 
 
 FOREIGN: dict[str, Callable[[Path], None]] = {
-    "soft link": replace("status", lambda file, old, path: file.__setitem__("status", h5py.SoftLink("/delta_chi2"))),
+    "soft link": replace(
+        "status", lambda file, old, path: file.__setitem__("status", h5py.SoftLink("/delta_chi2"))
+    ),
     "external link": replace(
-        "status", lambda file, old, path: file.__setitem__("status", h5py.ExternalLink("/etc/none.h5", "/status"))
+        "status",
+        lambda file, old, path: file.__setitem__(
+            "status", h5py.ExternalLink("/etc/none.h5", "/status")
+        ),
     ),
     "link of a group": replace(
         "observable", lambda file, old, path: file.__setitem__("observable", h5py.SoftLink("/"))
     ),
     "external storage": replace("status", external_storage),
     "virtual dataset": replace("status", virtual),
-    "filter": replace("status", lambda f, old, path: f.create_dataset("status", data=old[...], fletcher32=True)),
+    "filter": replace(
+        "status", lambda f, old, path: f.create_dataset("status", data=old[...], fletcher32=True)
+    ),
     "wrong class": replace("status", lambda file, old, path: file.create_group("status")),
-    "named type": replace("status", lambda file, old, path: file.__setitem__("status", np.dtype("u1"))),
-    "wrong dtype": replace("status", lambda f, old, path: f.create_dataset("status", data=old[...].astype("i4"))),
-    "signed": replace("status", lambda f, old, path: f.create_dataset("status", data=old[...].astype("i1"))),
-    "other byte order": replace("m_X", lambda f, old, path: f.create_dataset("m_X", data=old[...].astype(">f8"))),
+    "named type": replace(
+        "status", lambda file, old, path: file.__setitem__("status", np.dtype("u1"))
+    ),
+    "wrong dtype": replace(
+        "status", lambda f, old, path: f.create_dataset("status", data=old[...].astype("i4"))
+    ),
+    "signed": replace(
+        "status", lambda f, old, path: f.create_dataset("status", data=old[...].astype("i1"))
+    ),
+    "other byte order": replace(
+        "m_X", lambda f, old, path: f.create_dataset("m_X", data=old[...].astype(">f8"))
+    ),
     "numbers for text": replace(
         "constraint", lambda file, old, path: file.create_dataset("constraint", data=[1.0, 2.0])
     ),
-    "wrong rank": replace("status", lambda f, old, path: f.create_dataset("status", data=old[...][0])),
+    "wrong rank": replace(
+        "status", lambda f, old, path: f.create_dataset("status", data=old[...][0])
+    ),
     "beyond the axes": replace(
         "status", lambda f, old, path: f.create_dataset("status", data=np.ones((2, 3, 3), "u1"))
     ),
     "no axis": replace("m_X", lambda file, old, path: file.create_dataset("m_X", data=1.0)),
-    "no dimension scale": replace("status", lambda f, old, path: f.create_dataset("status", data=old[...])),
-    "without storage": replace("chi2_zero", lambda file, old, path: file.create_dataset("chi2_zero", (2,), "<f8")),
+    "no dimension scale": replace(
+        "status", lambda f, old, path: f.create_dataset("status", data=old[...])
+    ),
+    "without storage": replace(
+        "chi2_zero", lambda file, old, path: file.create_dataset("chi2_zero", (2,), "<f8")
+    ),
     "missing": replace("status", lambda file, old, path: None),
-    "something else": replace("status", lambda file, old, path: file.create_dataset("status2", data=old[...])),
+    "something else": replace(
+        "status", lambda file, old, path: file.create_dataset("status2", data=old[...])
+    ),
     "huge axes": huge_axes,
     "other schema": attribute("schema", "other-map"),
     "later version": attribute("schema_version", 2),

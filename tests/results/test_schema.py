@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from zscan.errors import CorruptFileError, ForeignFileError, ResultExistsError
+from zscan.results.grid import Tile
 from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, row_digests
 from zscan.results.load import open_scan
 from zscan.results.schema import Digests, Rows, info, verify, write_map
-from zscan.scans.grid import Tile
-from zscan.scans.runner import run_scan
+from zscan.scans.run import run_scan
 
 CARD = """format = 1
 name = "small"  # a remark
@@ -42,8 +42,17 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_map_describes_itself(small: Path) -> None:
     verify(small)
     with h5py.File(small) as file:
-        shape = {name: file[name].shape for name in ("constraint", "charge.L.mu", "m_X", "g_X", "chi2_zero")}
-        assert shape == {"constraint": (2,), "charge.L.mu": (2,), "m_X": (6,), "g_X": (4,), "chi2_zero": (2,)}
+        shape = {
+            name: file[name].shape
+            for name in ("constraint", "charge.L.mu", "m_X", "g_X", "chi2_zero")
+        }
+        assert shape == {
+            "constraint": (2,),
+            "charge.L.mu": (2,),
+            "m_X": (6,),
+            "g_X": (4,),
+            "chi2_zero": (2,),
+        }
         assert (file["delta_chi2"].shape, file["delta_chi2"].dtype) == ((2, 2, 6, 4), np.float32)
         assert (file["status"].shape, file["status"].dtype) == ((2, 2, 6, 4), np.uint8)
         assert file["observable/borexino"].shape == (2, 6, 4)
@@ -54,7 +63,9 @@ def test_a_map_describes_itself(small: Path) -> None:
             "/g_X",
         ]
         datasets = [file[name] for name in (*shape, "delta_chi2", "status", "observable/borexino")]
-        assert all({"units", "long_name", "reference"} <= set(dataset.attrs) for dataset in datasets)
+        assert all(
+            {"units", "long_name", "reference"} <= set(dataset.attrs) for dataset in datasets
+        )
         assert all(dataset.attrs["reference"] for dataset in datasets)
         assert file["m_X"].attrs["units"] == "GeV"
         attributes = dict(file.attrs)
@@ -76,13 +87,20 @@ def test_info_reads_no_data(small: Path) -> None:
     assert json.loads(json.dumps(found)) == found
     assert (found["points"], found["tiles"], found["complete"]) == (48, 6, True)
     assert found["axes"]["m_X"] == {"num": 6, "min": 0.01, "max": 2.0, "units": "GeV"}
-    assert (found["constraints"], found["stored_observables"]) == (["delta_a_mu", "borexino"], ["borexino"])
+    assert (found["constraints"], found["stored_observables"]) == (
+        ["delta_a_mu", "borexino"],
+        ["borexino"],
+    )
 
 
-def test_the_same_scan_gives_the_same_bytes(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_scan_gives_the_same_bytes(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     monkeypatch.chdir(small.parents[1])
-    again = run_scan("card.toml", tmp_path / "again.h5", progress=False, overrides=["axis.m_X.num=6"])
+    again = run_scan(
+        "card.toml", tmp_path / "again.h5", progress=False, overrides=["axis.m_X.num=6"]
+    )
     assert again.read_bytes() == small.read_bytes()
 
 
@@ -90,9 +108,15 @@ def contents(path: Path) -> dict[str, object]:
     found: dict[str, object] = {}
 
     def visit(name: str, item: h5py.HLObject) -> None:
-        found[name] = {key: np.asarray(item.attrs[key]).tolist() for key in ("units", "long_name") if key in item.attrs}
+        found[name] = {
+            key: np.asarray(item.attrs[key]).tolist()
+            for key in ("units", "long_name")
+            if key in item.attrs
+        }
         if isinstance(item, h5py.Dataset):
-            found[f"{name} values"] = item[...].tobytes() if item.dtype.kind != "O" else item.asstr()[...].tolist()
+            found[f"{name} values"] = (
+                item[...].tobytes() if item.dtype.kind != "O" else item.asstr()[...].tolist()
+            )
 
     with h5py.File(path) as file:
         found["attributes"] = {name: str(value) for name, value in file.attrs.items()}
@@ -116,7 +140,9 @@ def test_no_flipped_byte_goes_unnoticed(small: Path, tmp_path: Path) -> None:
     assert noticed > 50
 
 
-@pytest.mark.parametrize("name", ["delta_chi2", "status", "observable/borexino", "m_X", "chi2_zero"])
+@pytest.mark.parametrize(
+    "name", ["delta_chi2", "status", "observable/borexino", "m_X", "chi2_zero"]
+)
 def test_every_value_is_covered(small: Path, tmp_path: Path, name: str) -> None:
     path = tmp_path / "changed.h5"
     path.write_bytes(small.read_bytes())
@@ -127,7 +153,9 @@ def test_every_value_is_covered(small: Path, tmp_path: Path, name: str) -> None:
         verify(path)
 
 
-@pytest.mark.parametrize(("name", "attribute"), [("/", "card"), ("/", "created"), ("delta_chi2", "units")])
+@pytest.mark.parametrize(
+    ("name", "attribute"), [("/", "card"), ("/", "created"), ("delta_chi2", "units")]
+)
 def test_every_attribute_is_covered(small: Path, tmp_path: Path, name: str, attribute: str) -> None:
     path = tmp_path / "changed.h5"
     path.write_bytes(small.read_bytes())
@@ -145,7 +173,9 @@ class Constant:
 
     def read(self, tile: Tile) -> tuple[Rows, Digests]:
         rows = {
-            field.name: [np.full(tile.shape, tile.index + row, field.dtype) for row in range(field.rows or 1)]
+            field.name: [
+                np.full(tile.shape, tile.index + row, field.dtype) for row in range(field.rows or 1)
+            ]
             for field in self.header.fields
         }
         digests = {name: row_digests(values) for name, values in rows.items()}
@@ -160,8 +190,12 @@ def test_tiles_land_where_they_belong(tmp_path: Path) -> None:
         MapAxis("m_X", "GeV", "", (1.0, 2.0, 3.0)),
         MapAxis("g_X", "1", "", (1.0, 2.0)),
     )
-    constraints = tuple(MapConstraint(name, "", (), "published", "", 0.0) for name in ("a", "b/c"))
-    header = MapHeader(axes, constraints, (MapObservable("b/c", "R", "1", ()),), "float64", (1, 2, 2), {})
+    constraints = tuple(
+        MapConstraint(name, "", (), "published", "", 0.0, None, 3.84, 0.95) for name in ("a", "b/c")
+    )
+    header = MapHeader(
+        axes, constraints, (MapObservable("b/c", "R", "1", ()),), "float64", (1, 2, 2), {}
+    )
     path = tmp_path / "map.h5"
     write_map(path, header, Constant(header), missing=[2])
     verify(path)

@@ -1,4 +1,6 @@
-"""Scans over the catalogue: the axis of models, its coordinates, and the same numbers as one model at a time."""
+"""Scans over the catalogue: the axis of models, its coordinates, and the same numbers as one model
+at a time.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,20 @@ import numpy as np
 import pytest
 
 import zscan
-from zscan.catalogue import parse_selection
+from zscan.charges.catalogue import parse_selection
 from zscan.errors import CardError, CorruptFileError, ForeignFileError
-from zscan.model import GENERATIONS
+from zscan.models import GENERATIONS
 from zscan.results.schema import info, verify
 from zscan.scans.spec import load_card
 
-CONSTRAINTS = ["delta_a_mu", "trident_ccfr", "borexino", "nsi", "coherent", "searches/BaBar_TheBABAR2016rlg"]
+CONSTRAINTS = [
+    "delta_a_mu",
+    "trident_ccfr",
+    "borexino",
+    "nsi",
+    "coherent",
+    "searches/BaBar_TheBABAR2016rlg",
+]
 CARD: dict[str, Any] = {
     "format": 1,
     "name": "catalogue",
@@ -30,27 +39,36 @@ CARD: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return zscan.run_scan(CARD, tmp_path_factory.mktemp("catalogue") / "catalogue.h5", progress=False)
+    return zscan.run_scan(
+        CARD, tmp_path_factory.mktemp("catalogue") / "catalogue.h5", progress=False
+    )
 
 
 def test_every_entry_gives_the_numbers_of_its_model(path: Path) -> None:
     m_X, g_X = np.array([[0.03], [0.3]]), np.array([1e-4, 1e-3])
     with zscan.open_scan(path) as data:
         assert data["delta_chi2"].dims == ("constraint", "model", "m_X", "g_X")
-        charges = {name: data[name].values for name in data.coords if str(name).startswith("charge.")}
+        charges = {
+            name: data[name].values for name in data.coords if str(name).startswith("charge.")
+        }
         assert len(charges) == 18
         assert all(data[name].dims == ("model",) for name in charges)
         rows = parse_selection("max=3").assigned()
-        np.testing.assert_array_equal([charges[f"charge.L.{name}"] for name in ("e", "mu", "tau")], rows[:, 1:4].T)
+        np.testing.assert_array_equal(
+            [charges[f"charge.L.{name}"] for name in ("e", "mu", "tau")], rows[:, 1:4].T
+        )
         for index in (0, 5, len(rows) // 2, len(rows) - 1):
             table = {
-                key: [int(charges[f"charge.{key}.{n}"][index]) for n in names] for key, names in GENERATIONS.items()
+                key: [int(charges[f"charge.{key}.{n}"][index]) for n in names]
+                for key, names in GENERATIONS.items()
             }
             model = zscan.Model("one", **table, eps_over_g=0.1)
             assert not any(model.anomalies().values())
             for name, term in zscan.log_likelihood(model, CONSTRAINTS).terms(m_X, g_X).items():
                 stored = data["delta_chi2"].sel(constraint=name, model=index)
-                np.testing.assert_allclose(stored, term, rtol=1e-10, atol=1e-10)  # jitted, not jitted
+                np.testing.assert_allclose(
+                    stored, term, rtol=1e-10, atol=1e-10
+                )  # jitted, not jitted
 
 
 def test_the_map_tells_its_models(path: Path) -> None:
@@ -79,7 +97,11 @@ def test_charges_are_covered_by_the_digests(path: Path, tmp_path: Path) -> None:
 
 
 def test_the_hash_covers_the_selection() -> None:
-    cards = [CARD, CARD | {"models": "catalogue:max=4"}, CARD | {"models": "catalogue:max=3,vector"}]
+    cards = [
+        CARD,
+        CARD | {"models": "catalogue:max=4"},
+        CARD | {"models": "catalogue:max=3,vector"},
+    ]
     assert len({load_card(card).hash for card in cards}) == 3
     assert load_card(CARD, ["models=catalogue:max=4"]).hash == load_card(cards[1]).hash
 

@@ -75,8 +75,8 @@ def test_a_missing_card_is_named(tmp_path: Path) -> None:
 
 
 def test_shipped_cards_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "cards").mkdir()
-    (tmp_path / "cards" / "demo.toml").write_text(to_toml(CARD))
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "demo.toml").write_text(to_toml(CARD))
     monkeypatch.setattr(zscan.scans.cards, "_PACKAGE", tmp_path)
     assert list(shipped_cards()) == ["demo"]
     assert load_card("demo").name == "small"
@@ -85,7 +85,12 @@ def test_shipped_cards_are_found_by_name(tmp_path: Path, monkeypatch: pytest.Mon
 def test_axes_are_ordered_and_end_exactly() -> None:
     axes = {
         "g_X": {"min": 1e-5, "max": 0.1, "num": 7, "scale": "log"},
-        "charge": {"L": {"mu": {"min": -1, "max": 1, "num": 3, "scale": "linear"}, "tau": {"values": [0.5]}}},
+        "charge": {
+            "L": {
+                "mu": {"min": -1, "max": 1, "num": 3, "scale": "linear"},
+                "tau": {"values": [0.5]},
+            }
+        },
         "m_X": {"min": 1.1e-3, "max": 2.3, "num": 5, "scale": "log"},
         "eps": {"values": [-1e-3, 0.0, 1e-3]},
     }
@@ -94,7 +99,9 @@ def test_axes_are_ordered_and_end_exactly() -> None:
     assert list(values) == ["charge.L.mu", "charge.L.tau", "eps", "m_X", "g_X"]
     assert (values["m_X"][0], values["m_X"][-1]) == (1.1e-3, 2.3)
     assert (values["g_X"][0], values["g_X"][-1]) == (1e-5, 0.1)
-    np.testing.assert_allclose(np.diff(np.log(values["m_X"])), math.log(2.3 / 1.1e-3) / 4, rtol=1e-13)
+    np.testing.assert_allclose(
+        np.diff(np.log(values["m_X"])), math.log(2.3 / 1.1e-3) / 4, rtol=1e-13
+    )
     assert values["charge.L.mu"].tolist() == [-1.0, 0.0, 1.0]
     assert all(array.dtype == np.float64 and not array.flags.writeable for array in values.values())
     assert spec.grid.shape == (3, 1, 3, 5, 7)
@@ -102,7 +109,12 @@ def test_axes_are_ordered_and_end_exactly() -> None:
 
 def test_defaults() -> None:
     spec = load_card({key: value for key, value in CARD.items() if key != "constraints"})
-    assert (spec.observables, spec.dtype, spec.tile_points, spec.stored_observables) == ("paper", "float32", 10**6, ())
+    assert (spec.observables, spec.dtype, spec.tile_points, spec.stored_observables) == (
+        "paper",
+        "float32",
+        10**6,
+        (),
+    )
     assert {"delta_a_mu", "trident_ccfr", "borexino"} <= set(spec.constraints)
 
 
@@ -128,15 +140,28 @@ def test_the_hash_covers_what_determines_the_numbers() -> None:
 def test_measurements_enter_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = load_card(CARD)
     reference = spec.hash
-    monkeypatch.setattr(type(spec.likelihood), "fingerprint", lambda self: {"measurements": {"value": 0.5}})
+    monkeypatch.setattr(
+        type(spec.likelihood), "fingerprint", lambda self: {"measurements": {"value": 0.5}}
+    )
     assert load_card(CARD).hash != reference
 
 
 def test_overrides_change_single_keys() -> None:
-    overrides = ["axis.m_X.num=9", "fixed.charge.L.mu = 2", "model=B-3Lmu", "output.dtype=float64", "name='b'"]
+    overrides = [
+        "axis.m_X.num=9",
+        "fixed.charge.L.mu = 2",
+        "model=B-3Lmu",
+        "output.dtype=float64",
+        "name='b'",
+    ]
     spec = load_card(CARD, overrides)
     assert [axis.values.size for axis in spec.axes] == [9, 3]
-    assert (spec.fixed, spec.model.name, spec.dtype, spec.name) == ({"charge.L.mu": 2.0}, "B-3Lmu", "float64", "b")
+    assert (spec.fixed, spec.model.name, spec.dtype, spec.name) == (
+        {"charge.L.mu": 2.0},
+        "B-3Lmu",
+        "float64",
+        "b",
+    )
     assert spec.overrides == tuple(overrides)
     assert load_card(CARD).grid.shape == (4, 3)  # the card itself is unchanged
     card = changed(axis=CARD["axis"] | {"charge.L.mu": {"values": [1.0]}})
@@ -170,16 +195,24 @@ def test_a_model_path_is_relative_to_the_card(tmp_path: Path) -> None:
 
 
 def test_numpy_values_are_accepted_in_a_table() -> None:
-    axis = CARD["axis"] | {"m_X": {"min": np.float64(1e-3), "max": 2.0, "num": np.int64(4), "scale": "log"}}
+    axis = CARD["axis"] | {
+        "m_X": {"min": np.float64(1e-3), "max": 2.0, "num": np.int64(4), "scale": "log"}
+    }
     assert load_card(changed(axis=axis)).hash == load_card(CARD).hash
     masses = np.geomspace(1e-3, 2.0, 4)
     assert (
-        load_card(changed(axis=CARD["axis"] | {"m_X": {"values": masses}})).axes[0].values.tolist() == masses.tolist()
+        load_card(changed(axis=CARD["axis"] | {"m_X": {"values": masses}})).axes[0].values.tolist()
+        == masses.tolist()
     )
 
 
 keys = st.text(max_size=5)
-scalars = st.text(max_size=5) | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)
+scalars = (
+    st.text(max_size=5)
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False)
+)
 tables = st.recursive(
     scalars | st.lists(scalars, max_size=3),
     lambda inner: st.dictionaries(keys, inner, max_size=3),

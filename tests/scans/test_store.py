@@ -16,7 +16,13 @@ import numpy as np
 import pytest
 
 import zscan.results.files
-from zscan.errors import CorruptFileError, ForeignFileError, ResultExistsError, ResumeMismatchError, StorageError
+from zscan.errors import (
+    CorruptFileError,
+    ForeignFileError,
+    ResultExistsError,
+    ResumeMismatchError,
+    StorageError,
+)
 from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, row_digests
 from zscan.results.schema import write_map
 from zscan.scans.store import TileStore, differing_keys, tile_folder
@@ -25,8 +31,14 @@ ROOT_ATTRIBUTES = ("card", "spec", "spec_hash", "model", "versions", "command")
 
 
 def header() -> MapHeader:
-    axes = (MapAxis("m_X", "GeV", "mass", (0.1, 0.2, 0.3)), MapAxis("g_X", "1", "coupling", (1e-3, 1e-2, 1e-1, 1.0)))
-    constraints = tuple(MapConstraint(name, name, ("key",), "published", "95 %", 1.0) for name in ("a", "b/c"))
+    axes = (
+        MapAxis("m_X", "GeV", "mass", (0.1, 0.2, 0.3)),
+        MapAxis("g_X", "1", "coupling", (1e-3, 1e-2, 1e-1, 1.0)),
+    )
+    constraints = tuple(
+        MapConstraint(name, name, ("key",), "published", "95 %", 1.0, 1.5, None, 0.95)
+        for name in ("a", "b/c")
+    )
     return MapHeader(
         axes,
         constraints,
@@ -45,14 +57,18 @@ def values(store: TileStore, index: int) -> dict[str, list[np.ndarray]]:
     shape = store.grid.tile(index).shape
     random = np.random.default_rng(index)
     return {
-        field.name: [(100 * random.random(shape)).astype(field.dtype) for _ in range(field.rows or 1)]
+        field.name: [
+            (100 * random.random(shape)).astype(field.dtype) for _ in range(field.rows or 1)
+        ]
         for field in store.header.fields
     }
 
 
 def fill(store: TileStore, index: int) -> None:
     rows = values(store, index)
-    store.write(store.grid.tile(index), rows, {name: row_digests(parts) for name, parts in rows.items()})
+    store.write(
+        store.grid.tile(index), rows, {name: row_digests(parts) for name, parts in rows.items()}
+    )
 
 
 @pytest.fixture
@@ -94,7 +110,9 @@ def test_leftover_tiles_need_a_decision(filled: TileStore, tmp_path: Path) -> No
     assert again.done() == frozenset()
 
 
-def test_tiles_of_another_spec_are_refused_and_never_taken(filled: TileStore, tmp_path: Path) -> None:
+def test_tiles_of_another_spec_are_refused_and_never_taken(
+    filled: TileStore, tmp_path: Path
+) -> None:
     other = store(tmp_path / "map.h5", "1" * 64)
     with pytest.raises(ResumeMismatchError, match=r"spec: '0+' on disk, '1+' asked for"):
         other.prepare(resume=True, force=False)
@@ -117,7 +135,11 @@ def test_differing_keys_show_both_values() -> None:
 
 def test_the_store_is_found_again_without_the_card(filled: TileStore, tmp_path: Path) -> None:
     found = TileStore.load(tmp_path / "map.h5")
-    assert (found.header, found.hash, found.canonical) == (filled.header, filled.hash, filled.canonical)
+    assert (found.header, found.hash, found.canonical) == (
+        filled.header,
+        filled.hash,
+        filled.canonical,
+    )
     (found.folder / "spec.json").write_text("{}")
     with pytest.raises(CorruptFileError, match=r"spec\.json"):
         TileStore.load(tmp_path / "map.h5")
@@ -179,7 +201,9 @@ def test_a_full_disk_is_reported_with_file_and_bytes(
     size = filled.path(tile).stat().st_size
     filled.path(tile).unlink()
     monkeypatch.setattr(zscan.results.files, "sync_file", full)
-    with pytest.raises(StorageError, match=rf"tile-000000\.h5: no space left on the disk; {size} bytes"):
+    with pytest.raises(
+        StorageError, match=rf"tile-000000\.h5: no space left on the disk; {size} bytes"
+    ):
         fill(filled, 0)
     assert sorted(path.name for path in filled.folder.iterdir()) == ["spec.json", "tile-000001.h5"]
     with pytest.raises(StorageError, match=r"map\.h5: no space left"):
@@ -204,7 +228,12 @@ def test_only_stale_temporary_files_are_removed(filled: TileStore, tmp_path: Pat
     host = socket.gethostname()
     dead, mine, remote, old = (
         filled.folder / f".tile-000000.h5.{owner}.tmp"
-        for owner in (f"{process.pid}-0@{host}", f"{os.getpid()}-0@{host}", "1-0@elsewhere", "2-0@elsewhere")
+        for owner in (
+            f"{process.pid}-0@{host}",
+            f"{os.getpid()}-0@{host}",
+            "1-0@elsewhere",
+            "2-0@elsewhere",
+        )
     )
     for path in (dead, mine, remote, old):
         path.touch()

@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaincc
 
 from zscan.constraints import measured_values
 from zscan.errors import NotConvergedError
 from zscan.fit.problem import Normal, Problem
-from zscan.fit.solver import Found
+from zscan.optimise.solver import Found
+from zscan.optimise.starts import lattice, lowest
 from zscan.precision import in_float64
 
 _SAME_CHI2 = 1e-3
@@ -26,7 +25,9 @@ _WORTH_LISTING = 25.0  # chi2 above the lowest
 
 @dataclass(frozen=True)
 class Minimum:
-    """A local minimum: parameters, its chi2 relative to zero coupling, and how many starts ended in it."""
+    """A local minimum: parameters, its chi2 relative to zero coupling, and how many starts ended in
+    it.
+    """
 
     parameters: dict[str, float]
     chi2: float
@@ -37,9 +38,8 @@ class Minimum:
 class Contribution:
     """A constraint at the best fit.
 
-    `chi2` is its own chi2, `pull` (prediction - measurement)/error or NaN where the likelihood has another form; all
-    are NaN where the constraint does not apply.
-    """
+    `chi2` is its own chi2, `pull` (prediction - measurement)/error or NaN where the likelihood has
+    another form; all are NaN where the constraint does not apply."""
 
     observable: float
     measured: str
@@ -51,12 +51,12 @@ class Contribution:
 class FitResult:
     """Result of `maximum_likelihood`.
 
-    `converged` says whether the lowest chi2 that was found is a minimum; otherwise `parameters` raises
-    `NotConvergedError`. `chi2` is relative to zero coupling, `chi2_total` absolute. `covariance` (rows as `names`) is
-    twice the inverse Hessian of chi2, NaN for a parameter at a bound or in a flat valley (`at_bound`, `flat`). `minima`
-    are the local minima within 25 of the lowest, lowest first. `p_value` counts constraints against free parameters; it
-    is NaN unless all of them are measurements (no limits) that apply and there are more of them than parameters.
-    """
+    `converged` says whether the lowest chi2 that was found is a minimum; otherwise `parameters`
+    raises `NotConvergedError`. `chi2` is relative to zero coupling, `chi2_total` absolute.
+    `covariance` (rows as `names`) is twice the inverse Hessian of chi2, NaN for a parameter at a
+    bound or in a flat valley (`at_bound`, `flat`). `minima` are the local minima within 25 of the
+    lowest, lowest first. `p_value` counts constraints against free parameters; it is NaN unless all
+    of them are measurements (no limits) that apply and there are more of them than parameters."""
 
     names: tuple[str, ...]
     converged: bool
@@ -79,8 +79,9 @@ class FitResult:
         """The best fit; raises `NotConvergedError` if there is none."""
         if not self.converged:
             raise NotConvergedError(
-                f"the fit did not converge from any of {self.starts} starts (estimated distance to the minimum "
-                f"{self.edm:.2g}): give narrower bounds, more starts, or fix what the data do not determine"
+                f"the fit did not converge from any of {self.starts} starts (estimated distance to "
+                f"the minimum {self.edm:.2g}): give narrower bounds, more starts, or fix what the "
+                "data do not determine"
             )
         return dict(zip(self.names, self.values, strict=True))
 
@@ -88,7 +89,9 @@ class FitResult:
     def errors(self) -> dict[str, float]:
         """One standard deviation of each parameter, from the Hessian."""
         with np.errstate(invalid="ignore"):
-            return dict(zip(self.names, np.sqrt(np.diagonal(self.covariance)).tolist(), strict=True))
+            return dict(
+                zip(self.names, np.sqrt(np.diagonal(self.covariance)).tolist(), strict=True)
+            )
 
     @property
     def correlation(self) -> np.ndarray:
@@ -100,7 +103,9 @@ class FitResult:
         """JSON-able table; NaN becomes None."""
         table: dict[str, Any] = {
             "converged": self.converged,
-            "parameters": dict(zip(self.names, self.values, strict=True)) if self.converged else None,
+            "parameters": dict(zip(self.names, self.values, strict=True))
+            if self.converged
+            else None,
             "errors": self.errors if self.converged else None,
             "covariance": self.covariance.tolist() if self.converged else None,
             "at_bound": dict(zip(self.names, self.at_bound, strict=True)),
@@ -127,7 +132,10 @@ class FitResult:
             note = "  at its bound" if at_bound else ""
             lines.append(f"  {name:18}{value:14.6g}{self.errors[name]:12.3g}{note}")
         if self.flat:
-            lines.append("  the likelihood is flat in some direction: the point is one of many, errors are undefined")
+            lines.append(
+                "  the likelihood is flat in some direction: the point is one of many, errors are "
+                "undefined"
+            )
         lines.append(f"  chi2 = {self.chi2_total:.4g}, {self.chi2:+.4g} relative to zero coupling")
         if math.isfinite(self.p_value):
             lines.append(f"  {self.degrees_of_freedom} degrees of freedom, p = {self.p_value:.3g}")
@@ -135,10 +143,15 @@ class FitResult:
         for name, item in self.contributions.items():
             if math.isfinite(item.chi2):
                 pull = f"{item.pull:+.2f}" if math.isfinite(item.pull) else "-"
-                lines.append(f"  {name:38}{item.observable:12.5g}{item.chi2:10.4g}{pull:>8}  {item.measured}")
+                lines.append(
+                    f"  {name:38}{item.observable:12.5g}{item.chi2:10.4g}{pull:>8}  {item.measured}"
+                )
         for other in self.minima[1:]:
             place = ", ".join(f"{name} = {value:.4g}" for name, value in other.parameters.items())
-            lines.append(f"  local minimum: chi2 {other.chi2 - self.chi2:+.4g} at {place} ({other.starts} starts)")
+            lines.append(
+                f"  local minimum: chi2 {other.chi2 - self.chi2:+.4g} at {place} ({other.starts} "
+                "starts)"
+            )
         return "\n".join(lines)
 
 
@@ -146,13 +159,16 @@ class FitResult:
 def maximum_likelihood(problem: Problem, *, starts: int = 64, seed: int = 0) -> FitResult:
     """The best fit of `problem`, from `starts` starts at once.
 
-    Starts are quasi-random between the bounds (on the scale of each parameter; the first one takes given starts). All
-    move together: Adam (optax) on a smooth transformation of the bounds, then damped Newton steps with exact second
-    derivatives, which end at an estimated distance to the minimum below 1e-7 (3e-4 standard deviations) or on a bound.
-    Nothing is raised when no start converges: see `FitResult`. Accuracy: chi2 within 1e-6 of the minimum where second
-    derivatives exist; a kink of the likelihood (the split errors of R_K) may keep single starts from converging.
+    Starts are quasi-random between the bounds (on the scale of each parameter; the first one takes
+    given starts). All move together: Adam (optax) on a smooth transformation of the bounds, then
+    damped Newton steps with exact second derivatives, which end at an estimated distance to the
+    minimum below 1e-7 (3e-4 standard deviations) or on a bound. Nothing is raised when no start
+    converges: see `FitResult`. Accuracy: chi2 within 1e-6 of the minimum where second derivatives
+    exist; a kink of the likelihood (the split errors of R_K) may keep single starts from
+    converging.
 
-    >>> problem = Problem("B-3Lmu", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1})
+    >>> bounds = {"g_X": (1e-4, 1e-2)}
+    >>> problem = Problem("B-3Lmu", ["delta_a_mu"], parameters=bounds, fixed={"m_X": 0.1})
     >>> round(3 * maximum_likelihood(problem).parameters["g_X"], 6)
     0.000946
     """
@@ -161,38 +177,30 @@ def maximum_likelihood(problem: Problem, *, starts: int = 64, seed: int = 0) -> 
 
 
 def start_points(problem: Problem, starts: int, seed: int) -> np.ndarray:
-    """Quasi-random starts (parameters, starts) between 0 and 1: a lattice with a random shift (R. Korobov's type)."""
-    count = len(problem.names)
-    # Powers of the root of x^(d+1) = x + 1 fill d dimensions evenly
-    ratio = 2.0
-    for _ in range(50):
-        ratio = (1 + ratio) ** (1 / (count + 1))
-    steps = ratio ** -np.arange(1.0, count + 1)
-    shift = np.random.default_rng(seed).random(count)
-    units = (shift[:, None] + steps[:, None] * np.arange(starts)) % 1.0
-    units = 0.01 + 0.98 * units
+    """Starts (parameters, starts) between 0 and 1, see `zscan.optimise.starts.lattice`; the first
+    takes given values.
+    """
+    units = lattice(starts, len(problem.names), seed).T.copy()
     for index, name in enumerate(problem.names):
         given = problem.free(name).start
         if given is not None:
-            units[index, 0] = problem.to_unit(name, jnp.asarray(given))
+            units[index, 0] = problem.bounded(name).to_unit(given)
     return units
 
 
 def _result(problem: Problem, found: Found) -> FitResult:
     value = np.where(np.isfinite(found.value), found.value, np.inf)
-    usable = found.converged if found.converged.any() else np.isfinite(value)
-    best = int(np.argmin(np.where(usable, value, np.inf)))
-    # A start that ended lower without converging would make the lowest converged one a local minimum at best
-    converged = bool(found.converged[best] and value.min() > value[best] - _SAME_CHI2)
+    # A start that ended lower without converging makes the lowest converged one a local minimum at
+    # best
+    best = int(lowest(value, found.converged, _SAME_CHI2))
     x = found.x[:, best]
     at_bound = (x <= _AT_BOUND) | (x >= 1 - _AT_BOUND)
     covariance, flat = _covariance(problem, x, at_bound, found.hessian[..., best])
-    values = {name: float(problem.from_unit(name, jnp.asarray(x[i]))) for i, name in enumerate(problem.names)}
+    values = {name: float(value) for name, value in problem.from_units(x).items()}
     contributions = _contributions(problem, values)
     data = measured_values(problem.observables)
-    # An upper limit, written as a measurement of zero, is not distributed as chi2
     gaussian = all(
-        data[name].form == "background" and data[name].value != 0 and math.isfinite(item.chi2)
+        data[name].is_normal and not data[name].is_upper_limit and math.isfinite(item.chi2)
         for name, item in contributions.items()
     )
     priors = sum(isinstance(problem.free(name).prior, Normal) for name in problem.names)
@@ -203,7 +211,7 @@ def _result(problem: Problem, found: Found) -> FitResult:
     usual = gaussian and degrees > 0
     return FitResult(
         names=problem.names,
-        converged=converged,
+        converged=bool(found.converged[best]),
         values=tuple(values.values()),
         chi2=float(value[best]),
         chi2_total=chi2_total,
@@ -220,12 +228,17 @@ def _result(problem: Problem, found: Found) -> FitResult:
     )
 
 
-def _covariance(problem: Problem, x: np.ndarray, at_bound: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Covariance in the parameters themselves, from the Hessian in their places between the bounds."""
+def _covariance(
+    problem: Problem, x: np.ndarray, at_bound: np.ndarray, hessian: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    """Covariance in the parameters proper, from the Hessian in their places between the bounds."""
     count = len(x)
     covariance = np.full((count, count), np.nan)
     slope = np.array(
-        [float(jax.grad(lambda u, n=name: problem.from_unit(n, u))(x[i])) for i, name in enumerate(problem.names)]
+        [
+            float(problem.bounded(name).slope(place))
+            for name, place in zip(problem.names, x, strict=True)
+        ]
     )
     free = ~at_bound
     if not free.any():
@@ -255,10 +268,7 @@ def _minima(problem: Problem, found: Found, value: np.ndarray) -> tuple[Minimum,
     for group in groups:
         if value[group[0]] > value[groups[0][0]] + _WORTH_LISTING:
             break
-        place = {
-            name: float(problem.from_unit(name, jnp.asarray(found.x[i, group[0]])))
-            for i, name in enumerate(problem.names)
-        }
+        place = {name: float(end) for name, end in problem.from_units(found.x[:, group[0]]).items()}
         minima.append(Minimum(place, float(value[group[0]]), len(group)))
     return tuple(minima)
 
@@ -269,12 +279,9 @@ def _contributions(problem: Problem, values: Mapping[str, float]) -> dict[str, C
     found = {}
     for name in likelihood.summed:
         measured = measured_values(problem.observables)[name]
-        prediction, applies = float(terms[name].observable), bool(terms[name].valid)
-        deviation = prediction - measured.value
-        error = measured.error_plus if deviation > 0 else measured.error_minus
-        pull = deviation / error if measured.form == "background" and applies else math.nan
+        prediction = float(terms[name].observable) if bool(terms[name].valid) else math.nan
         own = float(terms[name].delta_chi2) + likelihood.chi2_zero[name]
-        found[name] = Contribution(prediction if applies else math.nan, str(measured), own, pull)
+        found[name] = Contribution(prediction, str(measured), own, measured.pull(prediction))
     return found
 
 

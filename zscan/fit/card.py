@@ -1,4 +1,4 @@
-"""A fit from a card: best fit, intervals, profiles and samples into one file, a table and a figure."""
+"""A fit from a card: best fit, intervals, profiles, samples into one file, a table and a figure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ from zscan.precision import in_float64
 from zscan.results.figures.corner import save_corner
 from zscan.results.fits import LEVELS, FitFile, fit_tables, open_fit
 from zscan.scans.axes import Number, Section, validate
-from zscan.scans.runner import run_scan
+from zscan.scans.run import run_scan
 from zscan.scans.spec import ScanSpec, load_card
 
 _DRAWN = 1e-3  # accuracy of chi2 in a plane, which is for the eye
-_BEYOND = 1.7  # a plane reaches this far beyond the 95 % intervals: regions of two parameters are wider
+_BEYOND = (
+    1.7  # a plane reaches this far beyond the 95 % intervals: regions of two parameters are wider
+)
 
 
 class _Fit(Section):
@@ -52,7 +54,9 @@ class _Sample(Section):
 
 @dataclass(frozen=True)
 class FittedCard:
-    """What `fit_card` made: the paths of map and figure, the result, the intervals, the samples if there are any."""
+    """What `fit_card` made: the paths of map and figure, the result, the intervals, the samples if
+    there are any.
+    """
 
     map: Path
     figure: Path
@@ -65,14 +69,28 @@ class FittedCard:
         for name in self.result.names:
             cells = []
             for level, _ in LEVELS:
-                ends = ["bound" if math.isnan(end) else f"{end:.5g}" for end in self.intervals[level][name]]
+                ends = [
+                    "bound" if math.isnan(end) else f"{end:.5g}"
+                    for end in self.intervals[level][name]
+                ]
                 cells.append(f"{' .. '.join(ends):>28}")
             lines.append(f"  {name:18}{''.join(cells)}")
-        return "\n".join([*lines, *([str(self.samples)] if self.samples else []), str(self.map), str(self.figure)])
+        return "\n".join(
+            [
+                *lines,
+                *([str(self.samples)] if self.samples else []),
+                str(self.map),
+                str(self.figure),
+            ]
+        )
 
 
-def card_problem(card: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None) -> Problem:
-    """The `Problem` of a card: its axes are the free parameters, min and max their bounds; see `fit_card`."""
+def card_problem(
+    card: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None
+) -> Problem:
+    """The `Problem` of a card: its axes are the free parameters, min and max their bounds; see
+    `fit_card`.
+    """
     return _problem(load_card(card, overrides))[0]
 
 
@@ -85,16 +103,18 @@ def fit_card(
     force: bool = False,
     progress: bool | None = None,
 ) -> FittedCard:
-    """Fit a card: OUT.h5 with the map of the card and the fit, OUT.png with its profiles and regions.
+    """Fit a card: OUT.h5 with the map of the card and the fit, OUT.png with its profiles and
+    regions.
 
-    A card of a fit is one of a scan: every axis is a free parameter between its min and max on its scale, and so is
-    every profiled one; the map is the scan of the axes. A section [fit] may give `starts` (128), `seed` (0), `points`
-    of each profile and plane (41), tables `start` (values to start from) and `prior` ("flat", "log-flat" or { mean,
-    sigma }) by parameter, and `sample` (draws, warmup, chains) for NUTS. Defaults: results/NAME.h5 and .png.
+    A card of a fit is one of a scan: every axis is a free parameter between its min and max on its
+    scale, and so is every profiled one; the map is the scan of the axes. A section [fit] may give
+    `starts` (128), `seed` (0), `points` of each profile and plane (41), tables `start` (values to
+    start from) and `prior` ("flat", "log-flat" or { mean, sigma }) by parameter, and `sample`
+    (draws, warmup, chains) for NUTS. Defaults: results/NAME.h5 and .png.
 
-    Nothing is written, and `NotConvergedError` raised, when the fit has no minimum or the chains do not agree. Raises
-    `CardError` for a faulty card, `ResultExistsError` if the file exists and not `force`, and what `run_scan` raises.
-    `zscan.open_scan` reads the map, `zscan.open_fit` the fit.
+    Nothing is written, and `NotConvergedError` raised, when the fit has no minimum or the chains do
+    not agree. Raises `CardError` for a faulty card, `ResultExistsError` if the file exists and not
+    `force`, and what `run_scan` raises. `zscan.open_scan` reads the map, `zscan.open_fit` the fit.
     """
     spec = load_card(card, overrides)
     problem, options, sampling = _problem(spec)
@@ -109,9 +129,14 @@ def fit_card(
     content = _content(problem, result, found, samples, options["points"])
     changes = [part for text in spec.overrides for part in ("--set", text)]
     path = run_scan(
-        spec, out, resume=not force, force=force, progress=progress, tables=fit_tables(content),
+        spec,
+        out,
+        resume=not force,
+        force=force,
+        progress=progress,
+        tables=fit_tables(content),
         command=shlex.join(["zscan", "fit", spec.label, *changes]),
-    )  # fmt: skip
+    )
     save_corner(open_fit(path), figure)
     return FittedCard(path, figure, result, found, samples)
 
@@ -127,11 +152,15 @@ def _problem(spec: ScanSpec) -> tuple[Problem, dict[str, Any], dict[str, Any] | 
     for key in ("start", "prior"):
         for name in options.get(key, {}):
             if name not in ranges:
-                faults.append(Fault(f"fit.{key}.{name}", "not an axis of the card", allowed=", ".join(ranges)))
+                faults.append(
+                    Fault(f"fit.{key}.{name}", "not an axis of the card", allowed=", ".join(ranges))
+                )
     parameters: dict[str, Parameter | tuple[float, float]] = {}
     for name, definition in ranges.items():
         if "models" in definition or "min" not in definition:
-            faults.append(Fault(f"axis.{name}", "a fit needs min and max", allowed="min, max, num and scale"))
+            faults.append(
+                Fault(f"axis.{name}", "a fit needs min and max", allowed="min, max, num and scale")
+            )
             continue
         prior = _prior(name, options.get("prior", {}).get(name), faults)
         start = options.get("start", {}).get(name)
@@ -139,7 +168,9 @@ def _problem(spec: ScanSpec) -> tuple[Problem, dict[str, Any], dict[str, Any] | 
         parameters[name] = Parameter(definition["min"], definition["max"], scale, prior, start)
     if faults:
         raise CardError(spec.label, faults)
-    problem = Problem(spec.model, spec.constraints, spec.observables, parameters=parameters, fixed=spec.fixed)
+    problem = Problem(
+        spec.model, spec.constraints, spec.observables, parameters=parameters, fixed=spec.fixed
+    )
     return problem, options, sampling
 
 
@@ -148,7 +179,9 @@ def _prior(name: str, value: Any, faults: list[Fault]) -> Any:
         found = validate(_Normal, value, f"fit.prior.{name}", faults)
         return Normal(**found) if len(found) == 2 else None
     if value not in (None, "flat", "log-flat"):
-        faults.append(Fault(f"fit.prior.{name}", "unknown", value, "'flat', 'log-flat' or { mean, sigma }"))
+        faults.append(
+            Fault(f"fit.prior.{name}", "unknown", value, "'flat', 'log-flat' or { mean, sigma }")
+        )
         return None
     return value
 
@@ -160,9 +193,14 @@ def _content(
     samples: Samples | None,
     points: int,
 ) -> FitFile:
-    grids = {name: _grid(problem, result, name, found["95"][name], points) for name in problem.names}
+    grids = {
+        name: _grid(problem, result, name, found["95"][name], points) for name in problem.names
+    }
     profiles = {
-        name: (grids[name], profile(problem, {name: grids[name]}, result=result, starts=12).chi2 - result.chi2)
+        name: (
+            grids[name],
+            profile(problem, {name: grids[name]}, result=result, starts=12).chi2 - result.chi2,
+        )
         for name in problem.names
     }
     planes = {}
@@ -172,9 +210,11 @@ def _content(
     summary = result.to_table()
     if samples is not None:
         summary["samples"] = {
-            "r_hat": samples.r_hat, "effective": samples.effective, "divergences": samples.divergences,
+            "r_hat": samples.r_hat,
+            "effective": samples.effective,
+            "divergences": samples.divergences,
             "priors": samples.priors,
-        }  # fmt: skip
+        }
     summary["priors"] = {name: str(problem.free(name).prior) for name in problem.names}
     return FitFile(
         names=problem.names,
@@ -184,20 +224,27 @@ def _content(
         intervals={level: dict(ends) for level, ends in found.items()},
         profiles=profiles,
         planes=planes,
-        samples={} if samples is None else {name: draws.ravel() for name, draws in samples.values.items()},
+        samples={}
+        if samples is None
+        else {name: draws.ravel() for name, draws in samples.values.items()},
         scales={name: problem.free(name).scale for name in problem.names},
         summary=summary,
         attributes={},
     )
 
 
-def _grid(problem: Problem, result: FitResult, name: str, interval: tuple[float, float], points: int) -> np.ndarray:
-    """Values around the 95 % interval and the best fit, as far as the bounds allow, even on the parameter's scale."""
-    centre = float(problem.to_unit(name, jnp.asarray(result.parameters[name])))
+def _grid(
+    problem: Problem, result: FitResult, name: str, interval: tuple[float, float], points: int
+) -> np.ndarray:
+    """Values around the 95 % interval and the best fit, as far as the bounds allow, even on the
+    parameter's scale.
+    """
+    bounded = problem.bounded(name)
+    centre = float(bounded.to_unit(result.parameters[name]))
     ends = []
     for end, bound in zip(interval, (0.0, 1.0), strict=True):
-        place = bound if math.isnan(end) else float(problem.to_unit(name, jnp.asarray(end)))
+        place = bound if math.isnan(end) else float(bounded.to_unit(end))
         ends.append(min(max(centre + _BEYOND * (place - centre), 0.0), 1.0))
     units = np.linspace(ends[0], ends[1], points)
     units[np.argmin(np.abs(units - centre))] = centre
-    return np.asarray(problem.from_unit(name, jnp.asarray(units)))
+    return np.asarray(bounded.from_unit(jnp.asarray(units)))

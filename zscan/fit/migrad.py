@@ -22,13 +22,16 @@ _TOLERANCE = 1e-3  # estimated distance to the minimum below 2e-6, 1e-3 standard
 
 
 @in_float64
-def minuit(problem: Problem, start: Mapping[str, float] | None = None, *, minos: bool = True) -> Minuit:
-    """An `iminuit.Minuit` of `problem`, after MIGRAD, HESSE and, if `minos`, MINOS; needs the extra `fit`.
+def minuit(
+    problem: Problem, start: Mapping[str, float] | None = None, *, minos: bool = True
+) -> Minuit:
+    """An `iminuit.Minuit` of `problem`, after MIGRAD, HESSE and, if `minos`, MINOS; needs the extra
+    `fit`.
 
-    It minimises chi2 (errordef 1) in the parameters themselves, with limits and our gradient, from `start` or else
-    from the lowest of 256 points between the bounds. The object is iminuit's own: `.values`, `.errors`, `.merrors`,
-    `.valid`, `.draw_mncontour()`. Raises `MissingExtraError` without iminuit, `UnknownNameError` for an unknown name.
-    """
+    It minimises chi2 (errordef 1) in the parameters themselves, with limits and our gradient, from
+    `start` or else from the lowest of 256 points between the bounds. The object is iminuit's own:
+    `.values`, `.errors`, `.merrors`, `.valid`, `.draw_mncontour()`. Raises `MissingExtraError`
+    without iminuit, `UnknownNameError` for an unknown name."""
     try:
         from iminuit import Minuit
     except ImportError as error:
@@ -40,8 +43,9 @@ def minuit(problem: Problem, start: Mapping[str, float] | None = None, *, minos:
     units = start_points(problem, _LOOKS, 0)
     looks = np.asarray(problem.values(list(jnp.asarray(units))))
     lowest = units[:, int(np.nanargmin(looks))]
-    values = {name: float(problem.from_unit(name, lowest[index])) for index, name in enumerate(names)}
-    values |= dict(start or {})
+    values = {name: float(value) for name, value in problem.from_units(lowest).items()} | dict(
+        start or {}
+    )
 
     def chi2(x: np.ndarray) -> float:
         with jax.enable_x64(True):
@@ -55,7 +59,8 @@ def minuit(problem: Problem, start: Mapping[str, float] | None = None, *, minos:
     fit.errordef = Minuit.LEAST_SQUARES
     fit.tol = _TOLERANCE
     for name in names:
-        fit.limits[name] = problem.bounds(name)
+        bounded = problem.bounded(name)
+        fit.limits[name] = (bounded.min, bounded.max)
     fit.migrad()
     fit.hesse()
     if minos and fit.valid:

@@ -15,10 +15,11 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from zscan.errors import CardError, Fault, UnknownNameError, nearest
-from zscan.fit.solver import Function, Solver
 from zscan.likelihood import Likelihood, log_likelihood
-from zscan.model import AnyModel
-from zscan.parameters import parameter_info
+from zscan.models import ModelType, ParameterInfo, load_model
+from zscan.optimise.bounded import SCALES, Bounded, bound_faults
+from zscan.optimise.minimise import Function
+from zscan.optimise.solver import Solver
 from zscan.precision import in_float64
 
 _SCAN = 16  # points over the range of a parameter without bounds
@@ -37,10 +38,10 @@ class Normal:
 class Parameter:
     """A free parameter: bounds, the scale on which it is varied, its prior, where to start.
 
-    Without bounds it runs over all values that `zscan.parameters` allows, if the likelihood depends on it. `prior` is
-    None or a `Normal`, which enters every fit as data would, or "flat" or "log-flat", which only `sample` reads: a
-    likelihood has no prior. `scale` "log" needs positive bounds.
-    """
+    Without bounds it runs over all values that `zscan.models.parameters` allows, if the likelihood
+    depends on it. `prior` is None or a `Normal`, which enters every fit as data would, or "flat" or
+    "log-flat", which only `sample` reads: a likelihood has no prior. `scale` "log" needs positive
+    bounds."""
 
     min: float | None = None
     max: float | None = None
@@ -51,22 +52,26 @@ class Parameter:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A fit of the free `parameters` of a model: the sum of delta chi2 of the constraints and of normal priors.
+    """A fit of the free `parameters` of a model: the sum of delta chi2 of the constraints and of
+    normal priors.
 
-    `parameters` are `Parameter` or pairs (min, max), `fixed` numbers; names as in a card (m_X [GeV], g_X, eps, g_sb,
-    charge.L.mu, theory.r_k, ...). `constraints` and `observables` as for `zscan.log_likelihood`: one-sided limits enter
-    as stated for each curve, projections never. The model is a name, a path or a `Model`.
+    `parameters` are `Parameter` or pairs (min, max), `fixed` numbers; names as in a card (m_X
+    [GeV], g_X, eps, g_sb, charge.L.mu, theory.r_k, ...). `constraints` and `observables` as for
+    `zscan.log_likelihood`: one-sided limits enter as stated for each curve, projections never. The
+    model is a name, a path or a `Model`.
 
-    Raises `CardError` with every fault: unknown parameter, missing one, bounds that are not in the allowed range or not
-    increasing, a start outside the bounds, a prior that is not usable, a parameter without bounds on which the
-    likelihood does not depend (its profile over the allowed range is flat).
+    Raises `CardError` with every fault: unknown parameter, missing one, bounds that are not in the
+    allowed range or not increasing, a start outside the bounds, a prior that is not usable, a
+    parameter without bounds on which the likelihood does not depend (its profile over the allowed
+    range is flat).
 
-    >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1})
+    >>> bounds = {"g_X": (1e-4, 1e-2)}
+    >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters=bounds, fixed={"m_X": 0.1})
     >>> round(float(problem.chi2({"g_X": 9.4620e-4})), 2)
     -18.1
     """
 
-    model: AnyModel | str
+    model: ModelType | str
     constraints: Sequence[str] | None = None
     observables: str = "paper"
     parameters: Mapping[str, Parameter | tuple[float, float]] = field(kw_only=True)
@@ -74,10 +79,14 @@ class Problem:
 
     def __post_init__(self) -> None:
         faults: list[Fault] = []
-        free = {name: _parameter(name, item, faults) for name, item in self.parameters.items()}
+        known = load_model(self.model).parameters
+        free = {
+            name: _parameter(name, item, known.get(name), faults)
+            for name, item in self.parameters.items()
+        }
         object.__setattr__(self, "parameters", free)
         object.__setattr__(self, "fixed", dict(self.fixed))
-        model = self.likelihood.model  # raises for an unknown model or constraint
+        model = self.likelihood.model  # raises for an unknown constraint
         if not free:
             faults.append(Fault("parameters", "empty", allowed="at least one free parameter"))
         for key, names in (("parameters", free), ("fixed", self.fixed)):
@@ -88,7 +97,7 @@ class Problem:
         for name, value in self.fixed.items():
             if name in free:
                 faults.append(Fault(f"fixed.{name}", "both free and fixed"))
-            _check_value(f"fixed.{name}", name, value, faults)
+            _check_value(f"fixed.{name}", value, known.get(name), faults)
         for name in model.required:
             if name not in free and name not in self.fixed:
                 faults.append(Fault(f"parameters.{name}", "missing", allowed="free or fixed"))
@@ -122,11 +131,14 @@ class Problem:
         return item
 
     @in_float64
-    def chi2(self, values: Mapping[str, ArrayLike], measured: Mapping[str, ArrayLike] | None = None) -> Array:
-        """Sum of delta chi2 (zero at zero coupling) and of normal priors at `values` of the free parameters.
+    def chi2(
+        self, values: Mapping[str, ArrayLike], measured: Mapping[str, ArrayLike] | None = None
+    ) -> Array:
+        """Sum of delta chi2 (zero at zero coupling) and of normal priors at `values` of the free
+        parameters.
 
-        Values broadcast; `measured` replaces measured values as for `Likelihood.total`. Pure and differentiable.
-        """
+        Values broadcast; `measured` replaces measured values as for `Likelihood.total`. Pure and
+        differentiable."""
         total = self.likelihood.total({**self.fixed, **values}, measured)
         for name, value in values.items():
             prior = self.free(name).prior
@@ -134,34 +146,27 @@ class Problem:
                 total = total + ((jnp.asarray(value) - prior.mean) / prior.sigma) ** 2
         return total
 
-    def from_unit(self, name: str, unit: Array) -> Array:
-        """The parameter from its place between the bounds on its scale, 0 to 1."""
-        low, high = self.bounds(name)
-        if self.free(name).scale == "log":
-            return jnp.exp(math.log(low) + unit * math.log(high / low))
-        return low + unit * (high - low)
+    def bounded(self, name: str) -> Bounded:
+        """A free parameter between its bounds; without any, in its allowed range. Raises
+        `UnknownNameError`.
+        """
+        item, info = self.free(name), self.likelihood.model.parameter(name)
+        low = info.minimum if item.min is None else item.min
+        high = info.maximum if item.max is None else item.max
+        return Bounded(name, low, high, item.scale)
 
-    def to_unit(self, name: str, value: Array) -> Array:
-        """Inverse of `from_unit`."""
-        low, high = self.bounds(name)
-        if self.free(name).scale == "log":
-            return jnp.log(value / low) / math.log(high / low)
-        return (value - low) / (high - low)
-
-    def bounds(self, name: str) -> tuple[float, float]:
-        """Bounds of a free parameter; without any, the allowed range."""
-        item, info = self.free(name), parameter_info(name)
-        return (
-            info.minimum if item.min is None else item.min,
-            info.maximum if item.max is None else item.max,
-        )
+    def from_units(self, units: Sequence[Array] | np.ndarray | Array) -> dict[str, Array]:
+        """The free parameters by name from their places between the bounds, 0 to 1, in order."""
+        return {
+            name: self.bounded(name).from_unit(jnp.asarray(unit))
+            for name, unit in zip(self.names, units, strict=True)
+        }
 
     def unit_function(self, measured: Mapping[str, Array] | None = None) -> Function:
         """chi2 as a function of the list of parameters between 0 and 1, arrays of one shape."""
 
         def function(units: list[Array]) -> Array:
-            values = {name: self.from_unit(name, unit) for name, unit in zip(self.names, units, strict=True)}
-            return jnp.broadcast_to(self.chi2(values, measured), units[0].shape)
+            return jnp.broadcast_to(self.chi2(self.from_units(units), measured), units[0].shape)
 
         return function
 
@@ -204,7 +209,10 @@ class Problem:
             return float(np.nanmax(profile) - np.nanmin(profile))
 
 
-def _parameter(name: str, item: Any, faults: list[Fault]) -> Parameter:
+def _parameter(name: str, item: Any, info: ParameterInfo | None, faults: list[Fault]) -> Parameter:
+    """A free parameter as given; faults are appended, but for an unknown one, of which there is no
+    `info`.
+    """
     path = f"parameters.{name}"
     if isinstance(item, tuple | list) and len(item) == 2:
         item = Parameter(*item)
@@ -214,40 +222,44 @@ def _parameter(name: str, item: Any, faults: list[Fault]) -> Parameter:
     before = len(faults)
     for key in ("min", "max"):
         if getattr(item, key) is not None:
-            _check_value(f"{path}.{key}", name, getattr(item, key), faults)
-    if item.scale not in ("linear", "log"):
-        faults.append(Fault(f"{path}.scale", "unknown", item.scale, "linear, log"))
-    if len(faults) > before:
+            _check_value(f"{path}.{key}", getattr(item, key), info, faults)
+    if item.scale not in SCALES:
+        faults.append(Fault(f"{path}.scale", "unknown", item.scale, ", ".join(SCALES)))
+    if len(faults) > before or info is None:
         return item
-    try:
-        info = parameter_info(name)
-    except UnknownNameError:
-        return item  # reported by the caller
     low = info.minimum if item.min is None else float(item.min)
     high = info.maximum if item.max is None else float(item.max)
-    if low >= high:
-        faults.append(Fault(f"{path}.max", "not above min", high, f"more than {low:g}"))
-    if item.scale == "log" and low <= 0:
-        faults.append(Fault(f"{path}.min", "not positive on a log scale", low, "a positive number"))
+    faults += bound_faults(path, low, high, item.scale, info.fault)
     if item.start is not None and not low <= item.start <= high:
-        faults.append(Fault(f"{path}.start", "outside the bounds", item.start, f"{low:g} to {high:g}"))
+        faults.append(
+            Fault(f"{path}.start", "outside the bounds", item.start, f"{low:g} to {high:g}")
+        )
     if isinstance(item.prior, Normal):
-        if not (math.isfinite(item.prior.mean) and math.isfinite(item.prior.sigma) and item.prior.sigma > 0):
-            faults.append(Fault(f"{path}.prior", "not usable", item.prior, "finite mean and positive sigma"))
+        if not (
+            math.isfinite(item.prior.mean)
+            and math.isfinite(item.prior.sigma)
+            and item.prior.sigma > 0
+        ):
+            faults.append(
+                Fault(f"{path}.prior", "not usable", item.prior, "finite mean and positive sigma")
+            )
     elif item.prior not in (None, "flat", "log-flat"):
-        faults.append(Fault(f"{path}.prior", "unknown", item.prior, "Normal(mean, sigma), 'flat', 'log-flat'"))
+        faults.append(
+            Fault(f"{path}.prior", "unknown", item.prior, "Normal(mean, sigma), 'flat', 'log-flat'")
+        )
     elif item.prior == "log-flat" and low <= 0:
-        faults.append(Fault(f"{path}.prior", "log-flat needs positive bounds", low, "a positive min"))
+        faults.append(
+            Fault(f"{path}.prior", "log-flat needs positive bounds", low, "a positive min")
+        )
     return item
 
 
-def _check_value(path: str, name: str, value: Any, faults: list[Fault]) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.floating) or not math.isfinite(value):
+def _check_value(path: str, value: Any, info: ParameterInfo | None, faults: list[Fault]) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | np.floating)
+        or not math.isfinite(value)
+    ):
         faults.append(Fault(path, "not a finite number", value))
-        return
-    try:
-        info = parameter_info(name)
-    except UnknownNameError:
-        return
-    if not info.minimum <= value <= info.maximum:
-        faults.append(Fault(path, "out of range", value, f"{info.minimum:g} to {info.maximum:g} [{info.units}]"))
+    elif info is not None and (fault := info.fault(path, float(value))):
+        faults.append(fault)

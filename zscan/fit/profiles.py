@@ -14,7 +14,8 @@ from jax.typing import ArrayLike
 from zscan.errors import ParameterError
 from zscan.fit.best import FitResult
 from zscan.fit.problem import Problem
-from zscan.minimise import EDM_GOAL
+from zscan.optimise.minimise import EDM_GOAL
+from zscan.optimise.starts import lattice
 from zscan.precision import in_float64
 
 _STEPS = 60  # towards a crossing, at most
@@ -28,9 +29,9 @@ _NO_ERROR = 0.01  # first step where the error is undefined, of the range betwee
 class Profile:
     """chi2 minimised over all other parameters, on the grid of some.
 
-    `grid` are the values of the profiled-on parameters by name, `chi2` has one axis for each of them, `others` are the
-    values of the other free parameters at the minimum, `converged` says where it is one.
-    """
+    `grid` are the values of the profiled-on parameters by name, `chi2` has one axis for each of
+    them, `others` are the values of the other free parameters at the minimum, `converged` says
+    where it is one."""
 
     grid: dict[str, np.ndarray]
     chi2: np.ndarray
@@ -49,11 +50,13 @@ def profile(
 ) -> Profile:
     """The profile of `problem` on a grid of one or more of its parameters.
 
-    `grid` gives the values of each (one axis for each, in order). The other parameters are minimised at every point
-    from `starts` starts, so that several minima compete, and from the best fit if `result` is given, to within `goal`
-    of the minimum in chi2. Raises `UnknownNameError` for a name that is not free.
+    `grid` gives the values of each (one axis for each, in order). The other parameters are
+    minimised at every point from `starts` starts, so that several minima compete, and from the best
+    fit if `result` is given, to within `goal` of the minimum in chi2. Raises `UnknownNameError` for
+    a name that is not free.
 
-    >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters={"m_X": (0.01, 1), "g_X": (1e-4, 1e-1)})
+    >>> bounds = {"m_X": (0.01, 1), "g_X": (1e-4, 1e-1)}
+    >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters=bounds)
     >>> round(float(profile(problem, {"m_X": [0.1]}).chi2[0]), 2)
     -18.1
     """
@@ -65,7 +68,7 @@ def profile(
     for name, place in zip(values, np.meshgrid(*values.values(), indexing="ij"), strict=True):
         problem.free(name)
         hold[problem.names.index(name)] = True
-        units[problem.names.index(name)] = np.asarray(problem.to_unit(name, jnp.asarray(place.ravel())))
+        units[problem.names.index(name)] = np.asarray(problem.bounded(name).to_unit(place.ravel()))
     begin = _starts(problem, result, starts)
     if hold.all():
         begin = begin[:1]
@@ -73,28 +76,33 @@ def profile(
     found = problem.solver.lowest(*_held(begin, units, held), goal=goal)
     if len(values) == 1 and not hold.all():
         for _ in range(_SWEEPS):
-            # Where the lowest point lies at a step of the likelihood, a neighbour has often come closer to it
+            # Where the lowest point lies at a step of the likelihood, a neighbour has often come
+            # closer to it
             near = np.stack([found.x, np.roll(found.x, 1, axis=1), np.roll(found.x, -1, axis=1)])
             found = problem.solver.lowest(np.where(held, units, near), held, goal=goal)
     others = {
-        name: np.asarray(problem.from_unit(name, jnp.asarray(found.x[index]))).reshape(shape)
-        for index, name in enumerate(problem.names)
-        if not hold[index]
+        name: np.asarray(value).reshape(shape)
+        for name, value in problem.from_units(found.x).items()
+        if name not in values
     }
     return Profile(values, found.value.reshape(shape), others, found.converged.reshape(shape))
 
 
 def _starts(problem: Problem, result: FitResult | None, starts: int) -> np.ndarray:
     """Starts between 0 and 1 (starts, parameters): the best fit first, if there is one."""
-    spread = _spread(starts, len(problem.names))
+    spread = lattice(starts, len(problem.names))
     if result is None:
         return spread
-    best = [float(problem.to_unit(name, jnp.asarray(value))) for name, value in result.parameters.items()]
+    best = [
+        float(problem.bounded(name).to_unit(value)) for name, value in result.parameters.items()
+    ]
     return np.concatenate([np.array([best]), spread])
 
 
 def _held(begin: np.ndarray, units: np.ndarray, hold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts (starts, parameters, points) with the held parameters at their `units`, and what is held."""
+    """Starts (starts, parameters, points) with the held parameters at their `units`, and what is
+    held.
+    """
     return np.where(hold, units, begin[:, :, None]), hold
 
 
@@ -108,15 +116,17 @@ def intervals(
     names: Sequence[str] | None = None,
     starts: int = 3,
 ) -> dict[str, tuple[float, float]]:
-    """Profile-likelihood intervals: where chi2, minimised over the other parameters, is n_sigma^2 above its minimum.
+    """Profile-likelihood intervals: where chi2, minimised over the other parameters, is n_sigma^2
+    above its minimum.
 
-    `cl` gives the level as a probability instead (0.95: n_sigma = 1.96). On each side the nearest crossing counts; a
-    side on which there is none up to the bound gives NaN. Accuracy: 1e-5 of n_sigma.
-    Raises `NotConvergedError` for a fit without a minimum, `ParameterError` for a level
+    `cl` gives the level as a probability instead (0.95: n_sigma = 1.96). On each side the nearest
+    crossing counts; a side on which there is none up to the bound gives NaN. Accuracy: 1e-5 of
+    n_sigma. Raises `NotConvergedError` for a fit without a minimum, `ParameterError` for a level
     that is not positive.
 
     >>> from zscan.fit import maximum_likelihood
-    >>> problem = Problem("B-3Lmu", ["delta_a_mu"], parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1})
+    >>> bounds = {"g_X": (1e-4, 1e-2)}
+    >>> problem = Problem("B-3Lmu", ["delta_a_mu"], parameters=bounds, fixed={"m_X": 0.1})
     >>> low, high = intervals(problem, maximum_likelihood(problem))["g_X"]
     >>> round((3 * high / 9.4620e-4) ** 2 * 251)  # 251 + 59
     310
@@ -131,37 +141,50 @@ def intervals(
     chosen = list(problem.names if names is None else names)
     for name in chosen:
         problem.free(name)
-    places = {name: float(problem.to_unit(name, jnp.asarray(best[name]))) for name in chosen}
+    places = {name: float(problem.bounded(name).to_unit(best[name])) for name in chosen}
     first = np.array([_first_step(problem, result, name, places[name]) for name in chosen])
     ends, exist = _crossings(problem, result, places, first, n_sigma, starts)
     found = {}
     for name, units, there in zip(chosen, ends, exist, strict=True):
-        low, high = np.where(there, np.asarray(problem.from_unit(name, jnp.asarray(units))), np.nan)
+        low, high = np.where(
+            there, np.asarray(problem.bounded(name).from_unit(jnp.asarray(units))), np.nan
+        )
         found[name] = (float(low), float(high))
     return found
 
 
 def _first_step(problem: Problem, result: FitResult, name: str, place: float) -> float:
-    """How far to go first from the best fit, as a part of the range between the bounds: the error, if there is one."""
-    error, best, high = result.errors[name], result.parameters[name], problem.bounds(name)[1]
+    """How far to go first from the best fit, as a part of the range between the bounds: the error,
+    if there is one.
+    """
+    error, best, bounded = result.errors[name], result.parameters[name], problem.bounded(name)
     if not error > 0:
         return _NO_ERROR
-    return max(float(problem.to_unit(name, jnp.asarray(min(best + error, high)))) - place, 1e-6)
+    return max(float(bounded.to_unit(min(best + error, bounded.max))) - place, 1e-6)
 
 
 def _crossings(
-    problem: Problem, result: FitResult, places: Mapping[str, float], first: np.ndarray, n_sigma: float, starts: int
+    problem: Problem,
+    result: FitResult,
+    places: Mapping[str, float],
+    first: np.ndarray,
+    n_sigma: float,
+    starts: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the profile of each name crosses the level on either side (names, 2), and whether it does.
+    """Where the profile of each name crosses the level on either side (names, 2), and whether it
+    does.
 
-    All names and sides go together. The first steps grow until the level is passed, the others halve the bracket.
-    """
+    All names and sides go together. The first steps grow until the level is passed, the others
+    halve the bracket."""
     names = list(places)
-    hold = np.array([[other == name for name in names for _ in range(2)] for other in problem.names])
+    hold = np.array(
+        [[other == name for name in names for _ in range(2)] for other in problem.names]
+    )
     begin = _starts(problem, result, starts)
     centre = np.repeat(list(places.values()), 2)
     step = np.stack([-first, first], axis=1).ravel() * n_sigma
-    # sqrt(chi2 above the minimum) in units of n_sigma, less one: nearly straight, so that a secant finds its zero
+    # sqrt(chi2 above the minimum) in units of n_sigma, less one: nearly straight, so that a secant
+    # finds its zero
     inside, outside, crossed = centre, centre, np.zeros(centre.shape, bool)
     low, high = np.full(centre.shape, -1.0), np.zeros(centre.shape)
     found = np.zeros(centre.shape, bool)
@@ -171,22 +194,21 @@ def _crossings(
         secant = np.clip(low / np.where(crossed, low - high, -1.0), 0.05, 0.95)
         part = 0.5 if number % 3 == 2 else secant  # halves, lest one end never moves
         trial = np.where(found, ends, np.where(crossed, inside + part * (outside - inside), wider))
-        chi2 = problem.solver.lowest(*_held(begin, np.broadcast_to(trial, hold.shape), hold)).value - result.chi2
+        chi2 = (
+            problem.solver.lowest(*_held(begin, np.broadcast_to(trial, hold.shape), hold)).value
+            - result.chi2
+        )
         height = np.sqrt(np.maximum(chi2, 0.0)) / n_sigma - 1
         beyond = height > 0
         inside, low = np.where(beyond, inside, trial), np.where(beyond, low, height)
         outside, high = np.where(beyond, trial, outside), np.where(beyond, height, high)
         crossed = crossed | beyond
         at_bound = ~crossed & ((trial <= 0) | (trial >= 1))
-        narrow = crossed & (np.abs(outside - inside) < _PRECISE)  # a step of chi2, such as the end of a limit curve
+        narrow = crossed & (
+            np.abs(outside - inside) < _PRECISE
+        )  # a step of chi2, such as the end of a limit curve
         found = found | (np.abs(height) < _LEVEL) & crossed | at_bound | narrow
         ends = np.where(narrow & (np.abs(height) >= _LEVEL), (inside + outside) / 2, trial)
         if found.all():
             break
     return ends.reshape(-1, 2), crossed.reshape(-1, 2)
-
-
-def _spread(starts: int, count: int) -> np.ndarray:
-    """Starts between 0 and 1 (starts, count) on different diagonals, so that pairs of parameters differ."""
-    steps = np.arange(starts)[:, None] * (2 * np.arange(count) + 1) % starts
-    return 0.15 + 0.7 * (steps + 0.5) / starts

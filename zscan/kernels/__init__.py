@@ -1,4 +1,6 @@
-"""Pure JAX kernels: arrays in, arrays out, broadcasting; no I/O beyond reading their own tables at import."""
+"""Pure JAX kernels: arrays in, arrays out, broadcasting; no I/O beyond reading their own tables at
+import.
+"""
 
 from zscan.kernels import (
     borexino,

@@ -3,12 +3,12 @@
 With Cv = W(q2) + C9 and Ca = C10_SM + C10 (arXiv:2107.07518 Eqs. 86-87)
 
     dBR/dq2 = w_V |Cv|^2 + (w_A + w_P) |Ca|^2,   C9 = N g_sb g_V P(q2),  C10 = N g_sb g_A P(q2),
-    w_V, w_A = pre lambda f_+^2 (1 +- 2 (4) m_l^2/q2)/3 for + (-),   w_P = 2 pre (m_l^2/q2) (m_B^2 - m_K^2)^2 f_0^2,
-    pre = tau_B G_F^2 alpha^2 |lambda_t|^2 sqrt(lambda) beta / (512 pi^5 m_B^3),
-    W = C9eff + 2 m_b/(m_B + m_K) (C7eff + C7') f_T/f_+,   N = sqrt(2) pi/(G_F alpha lambda_t),
+    w_V, w_A = pre lambda f_+^2 (1 +- 2 (4) m_l^2/q2)/3 for + (-),   w_P = 2 pre (m_l^2/q2) (m_B^2 -
+    m_K^2)^2 f_0^2, pre = tau_B G_F^2 alpha^2 |lambda_t|^2 sqrt(lambda) beta / (512 pi^5 m_B^3), W =
+    C9eff + 2 m_b/(m_B + m_K) (C7eff + C7') f_T/f_+,   N = sqrt(2) pi/(G_F alpha lambda_t),
 
-averaged over B+ and B-. Numbers independent of the couplings are integrated in NumPy, once for each bin.
-"""
+averaged over B+ and B-. Numbers independent of the couplings are integrated in NumPy, once for each
+bin."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ Phase = Literal["strong", "flavio"]
 Longitudinal = Literal["paper", "full"]
 Bin = tuple[float, float]
 
-N_SCALE = NORMALISATION / abs(LAMBDA_T)  # |N| in GeV^2; couplings are multiplied by it first, so that none underflows
+N_SCALE = NORMALISATION / abs(
+    LAMBDA_T
+)  # |N| in GeV^2; couplings are multiplied by it first, so that none underflows
 N_PHASE = abs(LAMBDA_T) / LAMBDA_T
 C10_SM = INPUTS["C10"]
 RATE_SCALE = INPUTS["tau_B"] * (INPUTS["G_F"] * INPUTS["alpha_em"] * abs(LAMBDA_T)) ** 2
@@ -39,14 +41,18 @@ _M_B, _M_K = INPUTS["m_B"], INPUTS["m_K"]
 
 
 class Coupling(NamedTuple):
-    """Real and imaginary part of g_sb; None if its type is real, which saves half of the interference terms."""
+    """Real and imaginary part of g_sb; None if its type is real, which saves half of the
+    interference terms.
+    """
 
     real: Array
     imag: Array | None
 
 
 class RateTerms(NamedTuple):
-    """Rate = constant + g_V linear_V + g_V^2 quadratic_V + the same in g_A, for the given g_sb, m_X and width."""
+    """Rate = constant + g_V linear_V + g_V^2 quadratic_V + the same in g_A, for the given g_sb, m_X
+    and width.
+    """
 
     constant: float | Array
     linear_V: Array
@@ -64,7 +70,9 @@ class RateTerms(NamedTuple):
 
 
 class StandardModel(NamedTuple):
-    """Integrals over one bin without X: of w_V W^*, w_V Wbar^* (complex), w_V, w_A, w_P, and the rate itself."""
+    """Integrals over one bin without X: of w_V W^*, w_V Wbar^* (complex), w_V, w_A, w_P, and the
+    rate itself.
+    """
 
     vector: complex
     vector_bar: complex
@@ -84,18 +92,27 @@ def as_coupling(value: ArrayLike) -> Coupling:
 
 def check_options(**options: str) -> None:
     """Raise ParameterError for an option that does not exist."""
-    allowed = {"lepton": ("e", "mu"), "phase": ("strong", "flavio"), "longitudinal": ("paper", "full")}
+    allowed = {
+        "lepton": ("e", "mu"),
+        "phase": ("strong", "flavio"),
+        "longitudinal": ("paper", "full"),
+    }
     for name, value in options.items():
         if value not in allowed[name]:
-            raise ParameterError(f"{name} = {value!r} is not known; {nearest(value, allowed[name])}")
+            raise ParameterError(
+                f"{name} = {value!r} is not known; {nearest(value, allowed[name])}"
+            )
 
 
 def check_bin(q2_bin: tuple[float, float]) -> Bin:
-    """The bin as two floats; ParameterError if it is not increasing or leaves the range of the amplitude table."""
+    """The bin as two floats; ParameterError if it is not increasing or leaves the range of the
+    amplitude table.
+    """
     lower, upper = (float(edge) for edge in q2_bin)
     if not Q2_RANGE[0] <= lower < upper <= Q2_RANGE[1]:
         raise ParameterError(
-            f"q2_bin = ({lower}, {upper}) GeV^2 is not allowed; bins are increasing and inside {Q2_RANGE} GeV^2"
+            f"q2_bin = ({lower}, {upper}) GeV^2 is not allowed; bins are increasing and inside "
+            f"{Q2_RANGE} GeV^2"
         )
     return lower, upper
 
@@ -123,7 +140,8 @@ def vector_amplitudes(q2: NumpyOrJax, channels: NumpyOrJax) -> tuple[NumpyOrJax,
 def _interference(
     w_V: NumpyOrJax, w: NumpyOrJax, w_bar: NumpyOrJax, axial: NumpyOrJax, phase: Phase
 ) -> tuple[NumpyOrJax, NumpyOrJax, NumpyOrJax, NumpyOrJax]:
-    """Functions F of q2 in int Re(F P) dq2: those multiplying Re g_sb, Im g_sb in the V and then in the A term.
+    """Functions F of q2 in int Re(F P) dq2: those multiplying Re g_sb, Im g_sb in the V and then in
+    the A term.
 
     For the CP conjugate, "strong" conjugates the coupling and N only, "flavio" the propagator too.
     """
@@ -161,7 +179,12 @@ def standard_model(lower: float, upper: float, lepton: Lepton) -> StandardModel:
 
 @functools.lru_cache(maxsize=256)
 def _expansions(
-    lower: float, upper: float, lepton: Lepton, phase: Phase, longitudinal: Longitudinal, complex_g_sb: bool
+    lower: float,
+    upper: float,
+    lepton: Lepton,
+    phase: Phase,
+    longitudinal: Longitudinal,
+    complex_g_sb: bool,
 ) -> tuple[Expansion, ...]:
     """Expansions with F for Re g_sb (then Im g_sb) in the V and A terms, and w for V and A."""
 
@@ -179,7 +202,13 @@ def _expansions(
 
 
 def rate_terms(
-    m_X: Array, width: Array, g_sb: Coupling, q2_bin: Bin, lepton: Lepton, phase: Phase, longitudinal: Longitudinal
+    m_X: Array,
+    width: Array,
+    g_sb: Coupling,
+    q2_bin: Bin,
+    lepton: Lepton,
+    phase: Phase,
+    longitudinal: Longitudinal,
 ) -> RateTerms:
     """The rate integrated over a bin that has passed `check_bin`."""
     sm = standard_model(*q2_bin, lepton)
@@ -189,7 +218,13 @@ def rate_terms(
 
 
 def differential_terms(
-    q2: Array, m_X: Array, width: Array, g_sb: Coupling, lepton: Lepton, phase: Phase, longitudinal: Longitudinal
+    q2: Array,
+    m_X: Array,
+    width: Array,
+    g_sb: Coupling,
+    lepton: Lepton,
+    phase: Phase,
+    longitudinal: Longitudinal,
 ) -> RateTerms:
     """The differential rate [GeV^-2] at q2; NaN outside the range of the table."""
     channels = evaluate(AMPLITUDES, q2)
@@ -224,7 +259,10 @@ def _contract(
     else:
         imag = N_SCALE * g_sb.imag
         squared, rotated = real**2 + imag**2, real * N_PHASE.real - imag * N_PHASE.imag
-        linear_V, linear_A = real * linear[0] + imag * linear[1], real * linear[2] + imag * linear[3]
+        linear_V, linear_A = (
+            real * linear[0] + imag * linear[1],
+            real * linear[2] + imag * linear[3],
+        )
     quadratic_V, quadratic_A = (squared * term for term in quadratic)
     if longitudinal == "full":
         # q_a q_b/m_X^2 in the propagator of X turns P into -1/m_X^2 in the spin-0 amplitude.

@@ -1,14 +1,16 @@
-"""Integrals over q2 of smooth functions times a resonance propagator P(q2) = 1/(q2 - m_X^2 + i m_X Gamma).
+"""Integrals over q2 of smooth functions times a resonance propagator P(q2) = 1/(q2 - m_X^2 + i m_X
+Gamma).
 
-With |P|^2 = -Im P/(m_X Gamma) everything follows from M[f] = int f P dq2. On an interval of half width h, mapped to
-x in [-1, 1], f = sum_n c_n P_n(x) and int f P dq2 = sum_n c_n M_n(z) with M_n = int P_n(x)/(x - z) dx (twice the
-Legendre function of the second kind), z = x0 - i Y, x0 the position of m_X^2 and Y = m_X Gamma/h. The imaginary part
-is carried divided by Y, M_n = R_n - i Y S_n, so that S[f] = int f |P|^2 dq2 keeps its relative accuracy for any width:
-the narrow peak, the principal value, the edges and the tails outside are all the same formula.
+With |P|^2 = -Im P/(m_X Gamma) everything follows from M[f] = int f P dq2. On an interval of half
+width h, mapped to x in [-1, 1], f = sum_n c_n P_n(x) and int f P dq2 = sum_n c_n M_n(z) with M_n =
+int P_n(x)/(x - z) dx (twice the Legendre function of the second kind), z = x0 - i Y, x0 the
+position of m_X^2 and Y = m_X Gamma/h. The imaginary part is carried divided by Y, M_n = R_n - i Y
+S_n, so that S[f] = int f |P|^2 dq2 keeps its relative accuracy for any width: the narrow peak, the
+principal value, the edges and the tails outside are all the same formula.
 
-The three-term recurrence of M_n is stable near the interval and unstable far away, where Gauss-Legendre quadrature
-converges instead; rho, with rho + 1/rho = |z+1| + |z-1|, measures the distance. Expansions are made in NumPy, once.
-"""
+The three-term recurrence of M_n is stable near the interval and unstable far away, where
+Gauss-Legendre quadrature converges instead; rho, with rho + 1/rho = |z+1| + |z-1|, measures the
+distance. Expansions are made in NumPy, once."""
 
 from __future__ import annotations
 
@@ -24,11 +26,16 @@ from jax.custom_batching import custom_vmap
 from numpy.polynomial import legendre
 
 _MIN_DEGREE, _MAX_DEGREE = 24, 40
-_TAIL = 1e-9  # largest accepted last coefficient of a smooth function, relative to its largest value
-# At this rho rounding in the recurrence grows by 1.8**40 = 2e10 on coefficients below 1e-5 (those of degree 40),
-# and quadrature with degree/2 + 12 nodes errs by 1.8**-24 = 7e-7 on the same coefficients: both below 1e-10.
+_TAIL = (
+    1e-9  # largest accepted last coefficient of a smooth function, relative to its largest value
+)
+# At this rho rounding in the recurrence grows by 1.8**40 = 2e10 on coefficients below 1e-5 (those
+# of degree 40), and quadrature with degree/2 + 12 nodes errs by 1.8**-24 = 7e-7 on the same
+# coefficients: both below 1e-10.
 _FAR = 1.8
-_SMALL_ANGLE = 0.1  # below this tangent the angle subtended by the interval is taken from its series
+_SMALL_ANGLE = (
+    0.1  # below this tangent the angle subtended by the interval is taken from its series
+)
 _BLOCK = 2048  # points evaluated at a time
 _NARROWEST = 1e-30  # Gamma/m_X to which a smaller width is raised when m_X^2 is inside the interval
 
@@ -46,7 +53,9 @@ Functions = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def quadrature(lower: float, upper: float, breaks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights of 48-point Gauss-Legendre rules between `lower`, the `breaks` inside, and `upper`."""
+    """Nodes and weights of 48-point Gauss-Legendre rules between `lower`, the `breaks` inside, and
+    `upper`.
+    """
     edges = np.concatenate([[lower], breaks[(breaks > lower) & (breaks < upper)], [upper]])
     x, weight = legendre.leggauss(48)
     half, centre = np.diff(edges)[:, None] / 2, (edges[1:] + edges[:-1])[:, None] / 2
@@ -61,12 +70,13 @@ def expand(
     breaks: np.ndarray,
     split: Callable[[float, float], float],
 ) -> tuple[Expansion, ...]:
-    """Expand functions(q2) = (F, w) on [lower, upper], cut at split(lower, upper) where the degree does not suffice.
+    """Expand functions(q2) = (F, w) on [lower, upper], cut at split(lower, upper) where the degree
+    does not suffice.
 
-    The real functions w decide: the coefficient after the last must be below 1e-9 of the largest w. The functions F
-    may have kinks (at the knots of a table, given as `breaks`), whose slowly falling coefficients are cut off: F
-    enters interferences only, and is thereby smoothed over 1/degree of the interval.
-    """
+    The real functions w decide: the coefficient after the last must be below 1e-9 of the largest w.
+    The functions F may have kinks (at the knots of a table, given as `breaks`), whose slowly
+    falling coefficients are cut off: F enters interferences only, and is thereby smoothed over
+    1/degree of the interval."""
     scale = np.abs(functions(quadrature(lower, upper, breaks)[0])[1]).max(axis=1)
 
     def panels(a: float, b: float) -> tuple[Expansion, ...]:
@@ -87,16 +97,18 @@ def expand(
 def pole_integrals(
     expansions: tuple[Expansion, ...], m_X: Array, width: Array
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """All int Re(F P) dq2 and all int w |P|^2 dq2, each on the broadcast shape of m_X [GeV] and width [GeV].
+    """All int Re(F P) dq2 and all int w |P|^2 dq2, each on the broadcast shape of m_X [GeV] and
+    width [GeV].
 
-    Inside an interval a width below 1e-30 m_X is raised to that; outside, zero width is exact. NaN for negative input.
-    """
+    Inside an interval a width below 1e-30 m_X is raised to that; outside, zero width is exact. NaN
+    for negative input."""
 
     def total(m_X: Array, width: Array, derivatives: bool) -> Array:
         parts = [_one_interval(expansion, m_X, width, derivatives) for expansion in expansions]
         return sum(parts[1:], start=parts[0])
 
-    # Differentiating the recurrence itself would keep every term of it in memory; that is left to second derivatives.
+    # Differentiating the recurrence itself would keep every term of it in memory; that is left to
+    # second derivatives.
     @jax.custom_jvp
     def integrals(m_X: Array, width: Array) -> Array:
         return _in_blocks(functools.partial(total, derivatives=False))(m_X, width)
@@ -116,13 +128,17 @@ def pole_integrals(
 
     m_X, width = jnp.broadcast_arrays(m_X, width)
     flat = integrals(m_X.ravel(), width.ravel())
-    rows = tuple(row.reshape(m_X.shape) for row in jnp.where((m_X.ravel() >= 0) & (width.ravel() >= 0), flat, jnp.nan))
+    rows = tuple(
+        row.reshape(m_X.shape)
+        for row in jnp.where((m_X.ravel() >= 0) & (width.ravel() >= 0), flat, jnp.nan)
+    )
     count = len(expansions[0].linear)
     return rows[:count], rows[count:]
 
 
 def _in_blocks(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
-    """function(m_X, width) -> (rows, n) for m_X, width of shape (n,), by blocks of n that fit into the cache.
+    """function(m_X, width) -> (rows, n) for m_X, width of shape (n,), by blocks of n that fit into
+    the cache.
 
     A vmap outside joins its axis to n, which is cut into blocks just the same.
     """
@@ -141,7 +157,9 @@ def _in_blocks(function: Callable[[Array, Array], Array]) -> Callable[[Array, Ar
         return jnp.moveaxis(rows, 1, 0).reshape(rows.shape[1], -1)[:, :size]
 
     @blocked.def_vmap
-    def batched(axis_size: int, batched: list[bool], m_X: Array, width: Array) -> tuple[Array, bool]:
+    def batched(
+        axis_size: int, batched: list[bool], m_X: Array, width: Array
+    ) -> tuple[Array, bool]:
         m_X, width = (
             value if has_axis else jnp.broadcast_to(value, (axis_size, *value.shape))
             for value, has_axis in zip((m_X, width), batched, strict=True)
@@ -153,7 +171,9 @@ def _in_blocks(function: Callable[[Array, Array], Array]) -> Callable[[Array, Ar
 
 
 def _one_interval(expansion: Expansion, m_X: Array, width: Array, derivatives: bool) -> Array:
-    """Rows: the linear and quadratic integrals; if asked for, the derivatives of all by m_X, then by width."""
+    """Rows: the linear and quadratic integrals; if asked for, the derivatives of all by m_X, then
+    by width.
+    """
     half = (expansion.upper - expansion.lower) / 2
     above = _minus_square(expansion.upper, m_X) / half  # 1 - x0
     below = -_minus_square(expansion.lower, m_X) / half  # 1 + x0
@@ -163,30 +183,40 @@ def _one_interval(expansion: Expansion, m_X: Array, width: Array, derivatives: b
     if not derivatives:
         return _by_position(expansion, above, below, y, derivatives=False)[0]
     values, by_x0, by_y = _by_position(expansion, above, below, y, derivatives=True)
-    by_m_X = by_x0 * (2 * m_X / half)[None] + by_y * (jnp.where(narrow, 2.0, 1.0) * width / half)[None]
+    by_m_X = (
+        by_x0 * (2 * m_X / half)[None] + by_y * (jnp.where(narrow, 2.0, 1.0) * width / half)[None]
+    )
     return jnp.concatenate([values, by_m_X, by_y * jnp.where(narrow, 0.0, m_X / half)[None]])
 
 
 def _minus_square(edge: float, m_X: Array) -> Array:
-    """edge - m_X^2, relatively accurate even where the two agree to ten digits (m_X split in two exact squares)."""
+    """edge - m_X^2, relatively accurate even where the two agree to ten digits (m_X split in two
+    exact squares).
+    """
     high = jax.lax.stop_gradient(jax.lax.reduce_precision(m_X, exponent_bits=11, mantissa_bits=25))
     low = m_X - high
     return ((edge - high**2) - 2 * high * low) - low**2
 
 
-def _by_position(expansion: Expansion, above: Array, below: Array, y: Array, *, derivatives: bool) -> tuple[Array, ...]:
-    """Rows of integrals (linear, then quadratic) and, if asked for, of their derivatives by x0 and by Y.
+def _by_position(
+    expansion: Expansion, above: Array, below: Array, y: Array, *, derivatives: bool
+) -> tuple[Array, ...]:
+    """Rows of integrals (linear, then quadratic) and, if asked for, of their derivatives by x0 and
+    by Y.
 
-    With M' = dM/dz = R' - i Y S': dR/dx0 = R', dS/dx0 = S', dR/dY = -Y S', d(Y S)/dY = R', and dS/dY = Y T has its own
-    recurrence, because (R' - S)/Y loses all digits of a narrow X outside the interval.
-    """
-    # Both branches are evaluated everywhere: where one is not taken it sees a harmless pole, so gradients stay finite.
+    With M' = dM/dz = R' - i Y S': dR/dx0 = R', dS/dx0 = S', dR/dY = -Y S', d(Y S)/dY = R', and
+    dS/dY = Y T has its own recurrence, because (R' - S)/Y loses all digits of a narrow X outside
+    the interval."""
+    # Both branches are evaluated everywhere: where one is not taken it sees a harmless pole, so
+    # gradients stay finite.
     far = jnp.sqrt(above**2 + y**2) + jnp.sqrt(below**2 + y**2) > _FAR + 1 / _FAR
     near_above, near_below, near_y = (jnp.where(far, 1.0, value) for value in (above, below, y))
     degree = expansion.linear.shape[1] - 1
     near = _legendre_q(near_above, near_below, near_y, degree, derivatives)
     nodes, weights = legendre.leggauss(degree // 2 + 12)
-    beside = _cauchy(nodes, jnp.where(far, (below - above) / 2, 3.0), jnp.where(far, y, 1.0), derivatives)
+    beside = _cauchy(
+        nodes, jnp.where(far, (below - above) / 2, 3.0), jnp.where(far, y, 1.0), derivatives
+    )
 
     half = (expansion.upper - expansion.lower) / 2
     y = y[None]
@@ -211,11 +241,17 @@ def _cauchy(nodes: np.ndarray, x0: Array, y: Array, derivatives: bool) -> tuple[
     y2 = (y**2)[None]
     square = 1 / (d**2 + y2)
     values = (d * square, square)
-    return (*values, (d**2 - y2) * square**2, 2 * d * square**2, -2 * square**2) if derivatives else values
+    return (
+        (*values, (d**2 - y2) * square**2, 2 * d * square**2, -2 * square**2)
+        if derivatives
+        else values
+    )
 
 
-def _legendre_q(above: Array, below: Array, y: Array, degree: int, derivatives: bool) -> tuple[Array, ...]:
-    """R_n, S_n and, if asked for, R'_n, S'_n, T_n for order n = 0 .. degree, shape (degree + 1, n)."""
+def _legendre_q(
+    above: Array, below: Array, y: Array, degree: int, derivatives: bool
+) -> tuple[Array, ...]:
+    """R_n, S_n and, if asked for, R'_n, S'_n, T_n for n = 0 .. degree, shape (degree + 1, n)."""
     x0, y2 = (below - above) / 2, y**2
     upper, lower = above**2 + y2, below**2 + y2
     dr, ds = -above / upper - below / lower, 1 / lower - 1 / upper
@@ -237,23 +273,32 @@ def _legendre_q(above: Array, below: Array, y: Array, degree: int, derivatives: 
             dr, ds, t = current[2:]
             following += (r + x0 * dr - y2 * ds, s + x0 * ds + dr, x0 * t - ds)
         up, down = factors
-        return (current, tuple(up * f - down * p for f, p in zip(following, previous, strict=True))), previous
+        return (
+            current,
+            tuple(up * f - down * p for f, p in zip(following, previous, strict=True)),
+        ), previous
 
-    # A loop, not unrolled: as one long expression it is three times faster where XLA can merge it into one loop over
-    # points, but there are contexts where the compiler then needs more memory than the machine has.
+    # A loop, not unrolled: as one long expression it is three times faster where XLA can merge it
+    # into one loop over points, but there are contexts where the compiler then needs more memory
+    # than the machine has.
     n = np.arange(1.0, degree + 2)
-    return jax.lax.scan(step, (order_0, order_1), (jnp.asarray((2 * n + 1) / (n + 1)), jnp.asarray(n / (n + 1))))[1]
+    return jax.lax.scan(
+        step, (order_0, order_1), (jnp.asarray((2 * n + 1) / (n + 1)), jnp.asarray(n / (n + 1)))
+    )[1]
 
 
 def _angle(q: Array, y: Array, dr: Array) -> tuple[Array, Array]:
-    """S_0 = atan2(2 y, q)/y, with q = x0^2 + y^2 - 1, and T_0 = (dS_0/dY)/Y; both finite at y = 0 < q.
+    """S_0 = atan2(2 y, q)/y, with q = x0^2 + y^2 - 1, and T_0 = (dS_0/dY)/Y; both finite at y = 0 <
+    q.
 
     One angle, that which the interval subtends, not a difference of two.
     """
     small = (q > 0) & (2 * y < _SMALL_ANGLE * q)
     q_small, y_small = jnp.where(small, q, 1.0), jnp.where(small, y, 0.0)
     u = (2 * y_small / q_small) ** 2
-    atan, slope = (jnp.polyval(jnp.asarray(row), u) for row in (_ATAN_SERIES, np.polyder(_ATAN_SERIES)))
+    atan, slope = (
+        jnp.polyval(jnp.asarray(row), u) for row in (_ATAN_SERIES, np.polyder(_ATAN_SERIES))
+    )
     s_small = 2 * atan / q_small
     t_small = -4 * atan / q_small**2 + 16 * slope / q_small**3 * (1 - 2 * y_small**2 / q_small)
     y_large = jnp.where(small, 1.0, y)
@@ -262,4 +307,6 @@ def _angle(q: Array, y: Array, dr: Array) -> tuple[Array, Array]:
     return jnp.where(small, s_small, s_large), jnp.where(small, t_small, t_large)
 
 
-_ATAN_SERIES = np.array([(-1.0) ** n / (2 * n + 1) for n in range(8)][::-1])  # atan(t)/t in u = t^2, t < 0.1
+_ATAN_SERIES = np.array(
+    [(-1.0) ** n / (2 * n + 1) for n in range(8)][::-1]
+)  # atan(t)/t in u = t^2, t < 0.1

@@ -1,4 +1,6 @@
-"""Cubic splines for the small tables that kernels interpolate: built once in NumPy, evaluated in JAX."""
+"""Cubic splines for the small tables that kernels interpolate: built once in NumPy, evaluated in
+JAX.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +13,39 @@ from jaxtyping import Float
 
 
 class Spline(NamedTuple):
-    """Piecewise cubic on `knots`: on interval i the value is sum_k coefficients[k, i] (x - knots[i])**k."""
+    """Piecewise cubic on `knots`: on interval i the value is sum_k coefficients[k, i] (x -
+    knots[i])**k.
+    """
 
     knots: Float[np.ndarray, " n"]
     coefficients: Float[np.ndarray, "4 n-1 *channels"]
 
 
 def cubic_spline(knots: np.ndarray, values: np.ndarray) -> Spline:
-    """Not-a-knot cubic spline through `values` of shape (n, ...) at increasing `knots` of shape (n,), n >= 4."""
+    """Not-a-knot cubic spline through `values` of shape (n, ...) at increasing `knots` of shape
+    (n,), n >= 4.
+    """
     x = np.asarray(knots, dtype=np.float64)
     y = np.asarray(values, dtype=np.float64)
     n = x.size
     if n < 4 or np.any(np.diff(x) <= 0) or y.shape[0] != n:
-        raise ValueError("a cubic spline needs at least four increasing knots and one value for each")
+        raise ValueError(
+            "a cubic spline needs at least four increasing knots and one value for each"
+        )
     h = np.diff(x)
     slope = np.diff(y.reshape(n, -1), axis=0) / h[:, None]
-    # Unknowns are the first derivatives d_i; continuity of the second derivative gives the inner rows,
-    # continuity of the third derivative at the second and the last but one knot gives the outer rows.
+    # Unknowns are the first derivatives d_i; continuity of the second derivative gives the inner
+    # rows, continuity of the third derivative at the second and the last but one knot gives the
+    # outer rows.
     matrix = np.zeros((n, n))
     rhs = np.zeros((n, slope.shape[1]))
     for i in range(1, n - 1):
         matrix[i, i - 1 : i + 2] = h[i], 2 * (h[i - 1] + h[i]), h[i - 1]
         rhs[i] = 3 * (h[i] * slope[i - 1] + h[i - 1] * slope[i])
-    for row, (a, b), (s, t) in ((0, (h[0], h[1]), slope[:2]), (n - 1, (h[-1], h[-2]), slope[:-3:-1])):
+    for row, (a, b), (s, t) in (
+        (0, (h[0], h[1]), slope[:2]),
+        (n - 1, (h[-1], h[-2]), slope[:-3:-1]),
+    ):
         step = 1 if row == 0 else -1
         matrix[row, row], matrix[row, row + step] = b, a + b
         rhs[row] = ((a + 2 * (a + b)) * b * s + a**2 * t) / (a + b)
@@ -45,7 +57,9 @@ def cubic_spline(knots: np.ndarray, values: np.ndarray) -> Spline:
 
 
 def evaluate(spline: Spline, x: Array) -> Array:
-    """Spline at `x`, shape x.shape + channels; NaN (with zero gradient) outside the knots, never extrapolated."""
+    """Spline at `x`, shape x.shape + channels; NaN (with zero gradient) outside the knots, never
+    extrapolated.
+    """
     knots = jnp.asarray(spline.knots)
     coefficients = jnp.asarray(spline.coefficients)
     inside = (x >= knots[0]) & (x <= knots[-1])

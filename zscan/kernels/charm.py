@@ -1,4 +1,6 @@
-"""Charm constraints on the coupling X_a g_uc (ubar_L gamma^a c_L) + h.c.: D0 mixing and D+ -> pi+ X."""
+"""Charm constraints on the coupling X_a g_uc (ubar_L gamma^a c_L) + h.c.: D0 mixing and D+ -> pi+
+X.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +20,29 @@ V_UB, V_CB = 3.82e-3, 41.0e-3
 M_D0, M_D_PLUS, M_PI_PLUS = 1.86484, 1.86966, 0.13957  # GeV, PDG 2020
 TAU_D0, TAU_D_PLUS = 410.3e-15, 1033e-15  # s, PDG 2022
 F_D = 0.2120  # GeV, FLAG 2021 (arXiv:2111.09849)
-# Bag parameters of the operators (ubar_L gamma c_L)^2 and (ubar_L c_R)^2, MSbar at 3 GeV: ETM, arXiv:1505.06639
+# Bag parameters of the operators (ubar_L gamma c_L)^2 and (ubar_L c_R)^2, MSbar at 3 GeV: ETM,
+# arXiv:1505.06639
 B_1, B_2 = 0.757, 0.65
-M_C_3GEV, M_C = 0.988, 1.27  # GeV: MSbar at 3 GeV in the matrix element; the quark momentum in the propagator
+M_C_3GEV, M_C = (
+    0.988,
+    1.27,
+)  # GeV: MSbar at 3 GeV in the matrix element; the quark momentum in the propagator
 MASKED = (0.9, 1.7)  # GeV: around the pole at m_X = M_C
 
-F_PLUS_0, M_POLE = 0.612, 2.00685  # D -> pi form factor f_+(q2) = F_PLUS_0/(1 - q2/M_POLE^2): FLAG 2021
+F_PLUS_0, M_POLE = (
+    0.612,
+    2.00685,
+)  # D -> pi form factor f_+(q2) = F_PLUS_0/(1 - q2/M_POLE^2): FLAG 2021
 
 
 @in_float64
 def g_uc(g_X: ArrayLike, delta_q: ArrayLike) -> Float[Array, "..."]:
-    """Coupling |g_uc| of a model whose third quark family has another charge: |g_X delta_q V_ub V_cb|.
+    """Coupling |g_uc| of a model whose third quark family has another charge: |g_X delta_q V_ub
+    V_cb|.
 
-    delta_q = q_3 - q_12 is the charge of the third family of quark doublets minus that of the other two (3 for
-    "9B3-8Lmu-Ltau"). Down-aligned: the doublet couplings are diagonal in the basis of down-quark masses, and the CKM
-    matrix moves the whole mixing to up quarks. Arguments broadcast.
+    delta_q = q_3 - q_12 is the charge of the third family of quark doublets minus that of the other
+    two (3 for "9B3-8Lmu-Ltau"). Down-aligned: the doublet couplings are diagonal in the basis of
+    down-quark masses, and the CKM matrix moves the whole mixing to up quarks. Arguments broadcast.
 
     >>> float(g_uc(1.0, 1))
     0.00015662
@@ -45,15 +55,18 @@ def g_uc(g_X: ArrayLike, delta_q: ArrayLike) -> Float[Array, "..."]:
 def x12(m_X: ArrayLike, g_uc: ArrayLike) -> Float[Array, "..."]:
     """D0 mixing parameter x12 = 2 |M12| / Gamma from X exchange alone, for heavy charm.
 
-    M12 = -g_uc^2 m_D f_D^2/[4 (m_c^2 - m_X^2)] { (2/3) B_1 - (m_c^2/m_X^2) (5/12) [m_D/m_c(3 GeV)]^2 B_2 },
+    M12 = -g_uc^2 m_D f_D^2/[4 (m_c^2 - m_X^2)] { (2/3) B_1 - (m_c^2/m_X^2) (5/12) [m_D/m_c(3
+    GeV)]^2 B_2 },
 
-    m_u = 0. The second term is the longitudinal X: x12 grows as 1/m_X^2 for a light X. m_X [GeV] and g_uc broadcast.
-    The phase of g_uc does not change x12: a real g_uc is bounded by x12 itself, a g_uc with the largest CP violation by
+    m_u = 0. The second term is the longitudinal X: x12 grows as 1/m_X^2 for a light X. m_X [GeV]
+    and g_uc broadcast. The phase of g_uc does not change x12: a real g_uc is bounded by x12 itself,
+    a g_uc with the largest CP violation by
     |x12 sin phi12|, which then equals the same number and has the stronger bound.
 
-    NaN for m_X <= 0 and in 0.9 < m_X < 1.7 GeV, where charm quark and X are degenerate and the expansion has a pole.
-    The two terms cancel at m_X = 1.756 GeV: between 1.7 and about 2 GeV the result is not reliable. The Standard Model
-    part, whose size is not known, is left out. Source: arXiv:1907.10063; bag parameters arXiv:1505.06639.
+    NaN for m_X <= 0 and in 0.9 < m_X < 1.7 GeV, where charm quark and X are degenerate and the
+    expansion has a pole. The two terms cancel at m_X = 1.756 GeV: between 1.7 and about 2 GeV the
+    result is not reliable. The Standard Model part, whose size is not known, is left out. Source:
+    arXiv:1907.10063; bag parameters arXiv:1505.06639.
 
     >>> round(float(x12(0.1, 4.447e-8)), 5)
     0.005
@@ -70,12 +83,13 @@ def x12(m_X: ArrayLike, g_uc: ArrayLike) -> Float[Array, "..."]:
 def branching_ratio_dpi(m_X: ArrayLike, g_uc: ArrayLike) -> Float[Array, "..."]:
     """Branching ratio of D+ -> pi+ X; 0 above the threshold m_X = m_D - m_pi.
 
-    Gamma = g_uc^2 f_+(m_X^2)^2 lambda(m_D^2, m_pi^2, m_X^2)^(3/2) / (64 pi m_D^3 m_X^2): the vector part of the
-    left-handed current is g_uc/2; longitudinal X makes it grow as 1/m_X^2. m_X [GeV] and g_uc broadcast. For a search
-    with an invisible X multiply by its branching ratio to neutrinos (1 below 2 m_mu without electron coupling).
+    Gamma = g_uc^2 f_+(m_X^2)^2 lambda(m_D^2, m_pi^2, m_X^2)^(3/2) / (64 pi m_D^3 m_X^2): the vector
+    part of the left-handed current is g_uc/2; longitudinal X makes it grow as 1/m_X^2. m_X [GeV]
+    and g_uc broadcast. For a search with an invisible X multiply by its branching ratio to
+    neutrinos (1 below 2 m_mu without electron coupling).
 
-    NaN for m_X <= 0. Error: 3 % in f_+(0), and that of one pole for f_+(q2), which is trusted up to a few hundred MeV.
-    Source: arXiv:2002.04623; form factor: FLAG 2021, arXiv:2111.09849.
+    NaN for m_X <= 0. Error: 3 % in f_+(0), and that of one pole for f_+(q2), which is trusted up to
+    a few hundred MeV. Source: arXiv:2002.04623; form factor: FLAG 2021, arXiv:2111.09849.
 
     >>> print(f"{float(branching_ratio_dpi(0.1, 1e-9)):.2e}")
     1.87e-06

@@ -1,8 +1,9 @@
-"""Coherent elastic neutrino-nucleus scattering on CsI[Na] in COHERENT with a light X, arXiv:1708.01294, 1804.09459.
+"""Coherent elastic neutrino-nucleus scattering on CsI[Na] in COHERENT with a light X,
+arXiv:1708.01294, 1804.09459.
 
-The expected events are quadratic polynomials in (neutrino coupling) x (coupling of the nucleus); their coefficients are
-sums over the momentum transfer on the shape of m_X alone. chi2 is minimised over the three pulls by Newton's method.
-"""
+The expected events are quadratic polynomials in (neutrino coupling) x (coupling of the nucleus);
+their coefficients are sums over the momentum transfer on the shape of m_X alone. chi2 is minimised
+over the three pulls by Newton's method."""
 
 from __future__ import annotations
 
@@ -27,17 +28,25 @@ DETECTOR_MASS = 14.6  # kg of CsI
 LIVE_TIME, LIVE_TIME_BEAM_OFF = 308.1, 153.5  # days
 DISTANCE = 1930.0  # cm
 NEUTRINOS = 0.08 * 1.76e23  # of each flavour in the live time: per proton, times protons on target
-PE_PER_GEV = 0.0878 * 13.348 * 1e6  # photo-electrons per nuclear recoil energy: quenching x light yield
-PULL_ERRORS = (0.28, 0.25, 0.171)  # relative, of the signal, the prompt neutrons and the steady background
+PE_PER_GEV = (
+    0.0878 * 13.348 * 1e6
+)  # photo-electrons per nuclear recoil energy: quenching x light yield
+PULL_ERRORS = (
+    0.28,
+    0.25,
+    0.171,
+)  # relative, of the signal, the prompt neutrons and the steady background
 
-# Standard Model couplings of nu to p and n with radiative corrections: g_p = 1/2 - 2 s2, g_n = -1/2 at tree level
+# Standard Model couplings of nu to p and n with radiative corrections: g_p = 1/2 - 2 s2, g_n = -1/2
+# at tree level
 _RHO, _KAPPA, _SIN2_THETA_W = 1.0082, 0.9972, 0.23129
 _LAMBDA_UL, _LAMBDA_DL, _LAMBDA_DR, _LAMBDA_UR = -0.0031, -0.0025, 7.5e-5, 3.75e-5
 _UP, _DOWN = _LAMBDA_UL + _LAMBDA_UR, _LAMBDA_DL + _LAMBDA_DR
 G_P_SM = _RHO * (0.5 - 2 * _KAPPA * _SIN2_THETA_W) + 2 * _UP + _DOWN
 G_N_SM = -_RHO / 2 + _UP + 2 * _DOWN
 
-# Two inputs that arXiv:2008.06062 rounds; kept, because they set the 163.95 expected events (CODATA: 0.75 % more)
+# Two inputs that arXiv:2008.06062 rounds; kept, because they set the 163.95 expected events
+# (CODATA: 0.75 % more)
 _HBAR_C = 1.97e-14  # GeV cm
 _KG_PER_GEV = 1.79e-27
 _E_PROMPT, _E_END = 29.79e-3, M_MU.value / 2  # GeV: line of pi -> mu nu, end point of mu -> e nu nu
@@ -66,7 +75,9 @@ class _Nucleus(NamedTuple):
 
 
 class _Data(NamedTuple):
-    """Counts and backgrounds (energy, time); time profiles of neutrinos from muon and from pion decay."""
+    """Counts and backgrounds (energy, time); time profiles of neutrinos from muon and from pion
+    decay.
+    """
 
     counts: np.ndarray
     neutrons: np.ndarray
@@ -76,7 +87,9 @@ class _Data(NamedTuple):
 
 
 class _Response(NamedTuple):
-    """Events = sum_k weights[flux, nucleus, energy, k] (Q + y/(q2[k] + m_X^2))^2, fluxes nu_e, anti-nu_mu, nu_mu."""
+    """Events = sum_k weights[flux, nucleus, energy, k] (Q + y/(q2[k] + m_X^2))^2, fluxes nu_e,
+    anti-nu_mu, nu_mu.
+    """
 
     q2: Float[np.ndarray, " k"]
     weights: Float[np.ndarray, "3 2 12 k"]
@@ -95,19 +108,24 @@ _CHARGES = np.array([nucleus.Z * G_P_SM + nucleus.N * G_N_SM for nucleus in _NUC
 
 @in_float64
 @jax.jit  # an eager call would compile the loops of Newton's method each time
-def chi2(m_X: ArrayLike, g_u: ArrayLike, g_d: ArrayLike, g_nue: ArrayLike, g_numu: ArrayLike) -> Float[Array, "..."]:
-    """chi2 of the COHERENT CsI counts (12 energy x 12 time bins), minimised over its three pulls; absolute.
+def chi2(
+    m_X: ArrayLike, g_u: ArrayLike, g_d: ArrayLike, g_nue: ArrayLike, g_numu: ArrayLike
+) -> Float[Array, "..."]:
+    """chi2 of the COHERENT CsI counts (12 energy x 12 time bins), minimised over its three pulls;
+    absolute.
 
-    lambda = (1+a) S + (1+b) N + (1+c) B with the signal S of `expected_events`, prompt neutrons N and steady background
-    B; chi2 = min_{a,b,c} 2 sum [lambda - n + n ln(n/lambda)] + sum_k 2 [x_k - ln(1+x_k)]/s_k^2, s = 0.28, 0.25, 0.171.
-    At zero coupling it is 148.241 (without pulls 150.295). Arguments as `expected_events`; all broadcast.
+    lambda = (1+a) S + (1+b) N + (1+c) B with the signal S of `expected_events`, prompt neutrons N
+    and steady background B; chi2 = min_{a,b,c} 2 sum [lambda - n + n ln(n/lambda)] + sum_k 2 [x_k -
+    ln(1+x_k)]/s_k^2, s = 0.28, 0.25, 0.171. At zero coupling it is 148.241 (without pulls 150.295).
+    Arguments as `expected_events`; all broadcast.
 
-    The minimum is unique; Newton's method ends, at every point, where self-concordance bounds its error below 1e-16,
-    which leaves rounding: 1e-12. First and higher derivatives are those of the minimum (the pulls respond). NaN for
-    m_X < 0, and for products of couplings above some 1e60, which overflow. Far above the bound chi2 grows only as
-    25.5 ln S. Destructive interference (g_nu g_q > 0) gives a second allowed region, where S returns to its Standard
-    Model value: store chi2, not one bound. Fixed steps of chi2 differ from Feldman-Cousins intervals: by 3 % in CL at
-    95 %, by 20 % between two minima (examples with contact interactions).
+    The minimum is unique; Newton's method ends, at every point, where self-concordance bounds its
+    error below 1e-16, which leaves rounding: 1e-12. First and higher derivatives are those of the
+    minimum (the pulls respond). NaN for m_X < 0, and for products of couplings above some 1e60,
+    which overflow. Far above the bound chi2 grows only as 25.5 ln S. Destructive interference (g_nu
+    g_q > 0) gives a second allowed region, where S returns to its Standard Model value: store chi2,
+    not one bound. Fixed steps of chi2 differ from Feldman-Cousins intervals: by 3 % in CL at 95 %,
+    by 20 % between two minima (examples with contact interactions).
 
     Source: arXiv:1708.01294, 1804.09459 (data), 2008.06062 (likelihood, nuclear inputs).
 
@@ -122,17 +140,19 @@ def chi2(m_X: ArrayLike, g_u: ArrayLike, g_d: ArrayLike, g_nue: ArrayLike, g_num
 def expected_events(
     m_X: ArrayLike, g_u: ArrayLike, g_d: ArrayLike, g_nue: ArrayLike, g_numu: ArrayLike
 ) -> Float[Array, "... 12 12"]:
-    """Expected signal events, broadcast shape of the arguments + (12 energy bins, 12 time bins); no pulls.
+    """Expected signal events, broadcast shape of the arguments + (12 energy bins, 12 time bins); no
+    pulls.
 
-    dsigma/dT = G_F^2 M/(2 pi) F^2 q_w^2 (2 - 2T/E + T^2/E^2 - M T/E^2) with the weak charge
-    q_w = Q + g_nu (Z g_p + N g_n)/[sqrt2 G_F (2 M T + m_X^2)], g_p = 2 g_u + g_d, g_n = g_u + 2 g_d, Q = -38.26 (Cs),
-    -36.27 (I), for X_a (g_q qbar gamma^a q + g_nu nubar_L gamma^a nu_L). Only vector couplings of the quarks enter;
-    g_nu (Z g_p + N g_n) < 0 adds to the Standard Model. m_X in GeV; mass integrals are done on the shape of m_X only.
+    dsigma/dT = G_F^2 M/(2 pi) F^2 q_w^2 (2 - 2T/E + T^2/E^2 - M T/E^2) with the weak charge q_w = Q
+    + g_nu (Z g_p + N g_n)/[sqrt2 G_F (2 M T + m_X^2)], g_p = 2 g_u + g_d, g_n = g_u + 2 g_d, Q =
+    -38.26 (Cs), -36.27 (I), for X_a (g_q qbar gamma^a q + g_nu nubar_L gamma^a nu_L). Only vector
+    couplings of the quarks enter; g_nu (Z g_p + N g_n) < 0 adds to the Standard Model. m_X in GeV;
+    mass integrals are done on the shape of m_X only.
 
-    Valid for m_X >= 0 (NaN below). Integrals over the neutrino energy are closed forms, those over the recoil exact to
-    1e-13 within bins of one true photo-electron, in which resolution (Poisson) and efficiency are constant. Kept from
-    arXiv:2008.06062: constant quenching; hbar c and kg/GeV rounded, which lowers the events by 0.75 %. Form factor:
-    Klein-Nystrand, hep-ph/9902259.
+    Valid for m_X >= 0 (NaN below). Integrals over the neutrino energy are closed forms, those over
+    the recoil exact to 1e-13 within bins of one true photo-electron, in which resolution (Poisson)
+    and efficiency are constant. Kept from arXiv:2008.06062: constant quenching; hbar c and kg/GeV
+    rounded, which lowers the events by 0.75 %. Form factor: Klein-Nystrand, hep-ph/9902259.
 
     >>> round(float(np.asarray(expected_events(1.0, 0.0, 0.0, 0.0, 0.0)).sum()), 2)
     163.95
@@ -147,14 +167,19 @@ def expected_events(
 
 
 def _signal(*arguments: ArrayLike) -> tuple[Array, Array, Array]:
-    """Events from muon and from pion decay before the time cut, (12,) + broadcast shape; and where m_X >= 0."""
+    """Events from muon and from pion decay before the time cut, (12,) + broadcast shape; and where
+    m_X >= 0.
+    """
     arrays = as_float64(*arguments)
     rank = max(array.ndim for array in arrays)
-    m_X, g_u, g_d, g_nue, g_numu = (jnp.expand_dims(array, range(rank - array.ndim)) for array in arrays)
+    m_X, g_u, g_d, g_nue, g_numu = (
+        jnp.expand_dims(array, range(rank - array.ndim)) for array in arrays
+    )
     valid = m_X >= 0
     q2 = jnp.asarray(_RESPONSE.q2).reshape(-1, *(1,) * rank)
     propagator = 1 / (q2 + jnp.where(valid, m_X, 1.0)[None] ** 2)
-    # Q^2, 2 Q y and y^2 terms of the square: (flux, energy) and twice (flux, nucleus, energy) + shape of m_X
+    # Q^2, 2 Q y and y^2 terms of the square: (flux, energy) and twice (flux, nucleus, energy) +
+    # shape of m_X
     linear = jnp.tensordot(2 * _CHARGES[:, None, None] * _RESPONSE.weights, propagator, axes=1)
     quadratic = jnp.tensordot(jnp.asarray(_RESPONSE.weights), propagator**2, axes=1)
 
@@ -178,7 +203,9 @@ def _profiled(delayed: Array, prompt: Array) -> Array:
 
 
 @_profiled.defjvp
-def _profiled_jvp(signal: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+def _profiled_jvp(
+    signal: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
     """Envelope theorem: at the minimum chi2 does not change with the pulls to first order."""
     scales = _best_scales(*signal)
     return jax.jvp(functools.partial(_chi2_at, scales), signal, tangents)
@@ -188,16 +215,17 @@ def _profiled_jvp(signal: tuple[Array, Array], tangents: tuple[Array, Array]) ->
 def _best_scales(delayed: Array, prompt: Array) -> tuple[Array, ...]:
     """1+a, 1+b, 1+c at the minimum of chi2; NaN where Newton's method does not converge.
 
-    chi2/2 is a linear function minus logarithms with weights >= 1, hence self-concordant: after a step whose squared
-    decrement d is small, chi2 is at most about d^2/4 above its minimum.
-    """
+    chi2/2 is a linear function minus logarithms with weights >= 1, hence self-concordant: after a
+    step whose squared decrement d is small, chi2 is at most about d^2/4 above its minimum."""
     one = jnp.ones(delayed.shape[1:])
 
     def step(state: _NewtonState) -> _NewtonState:
         gradient, hessian = _derivatives(state.scales, delayed, prompt)
         moves = _solve(hessian, gradient)
         decrement = sum((g * move for g, move in zip(gradient, moves, strict=True)), 0 * one)
-        scales = tuple(jnp.maximum(x - move, 0.1 * x) for x, move in zip(state.scales, moves, strict=True))
+        scales = tuple(
+            jnp.maximum(x - move, 0.1 * x) for x, move in zip(state.scales, moves, strict=True)
+        )
         return _NewtonState(scales, decrement, state.steps + 1)
 
     def unfinished(state: _NewtonState) -> Array:
@@ -205,7 +233,9 @@ def _best_scales(delayed: Array, prompt: Array) -> tuple[Array, ...]:
 
     # A start at a = 0 would not converge for a huge signal.
     start = jnp.minimum(1.0, 120 / _total(delayed, prompt))
-    end = lax.while_loop(unfinished, step, _NewtonState((start, one, one), one, jnp.zeros((), dtype=jnp.int32)))
+    end = lax.while_loop(
+        unfinished, step, _NewtonState((start, one, one), one, jnp.zeros((), dtype=jnp.int32))
+    )
     return tuple(jnp.where(end.decrement <= _CONVERGED, x, jnp.nan) for x in end.scales)
 
 
@@ -230,7 +260,9 @@ def _chi2_at(scales: tuple[Array, ...], delayed: Array, prompt: Array) -> Array:
 
     logs, _ = lax.scan(add_row, jnp.zeros_like(A), _rows(delayed, prompt))
     expected = A * _total(delayed, prompt) + B * _DATA.neutrons.sum() + C * _DATA.steady.sum()
-    pulls = sum(penalty * (x - 1 - jnp.log(x)) for penalty, x in zip(_PENALTIES, scales, strict=True))
+    pulls = sum(
+        penalty * (x - 1 - jnp.log(x)) for penalty, x in zip(_PENALTIES, scales, strict=True)
+    )
     return 2 * (expected - logs + _SATURATED) + pulls
 
 
@@ -267,12 +299,16 @@ def _derivatives(
         for total, log_term, penalty, x in zip(totals, sums[:3], _PENALTIES, scales, strict=True)
     )
     aa, ab, ac, bb, bc, cc = sums[3:]
-    aa, bb, cc = (s + penalty / x**2 for s, penalty, x in zip((aa, bb, cc), _PENALTIES, scales, strict=True))
+    aa, bb, cc = (
+        s + penalty / x**2 for s, penalty, x in zip((aa, bb, cc), _PENALTIES, scales, strict=True)
+    )
     return gradient, (aa, ab, ac, bb, bc, cc)
 
 
 def _solve(matrix: tuple[Array, ...], vector: tuple[Array, ...]) -> tuple[Array, Array, Array]:
-    """Solution of a symmetric 3 x 3 system, by cofactors: vectorises over points, and scales with the signal."""
+    """Solution of a symmetric 3 x 3 system, by cofactors: vectorises over points, and scales with
+    the signal.
+    """
     aa, ab, ac, bb, bc, cc = matrix
     u, v, w = vector
     c_aa, c_ab, c_ac = bb * cc - bc * bc, ac * bc - ab * cc, ab * bc - ac * bb
@@ -286,8 +322,14 @@ def _solve(matrix: tuple[Array, ...], vector: tuple[Array, ...]) -> tuple[Array,
 
 
 def _rows(delayed: Array, prompt: Array) -> tuple[Array, ...]:
-    """What `lax.scan` hands out, one energy bin at a time; nothing of the size 144 x points is ever stored."""
-    return delayed, prompt, *(jnp.asarray(part) for part in (_DATA.counts, _DATA.neutrons, _DATA.steady))
+    """What `lax.scan` hands out, one energy bin at a time; nothing of the size 144 x points is ever
+    stored.
+    """
+    return (
+        delayed,
+        prompt,
+        *(jnp.asarray(part) for part in (_DATA.counts, _DATA.neutrons, _DATA.steady)),
+    )
 
 
 def _bins(row: tuple[Array, ...]) -> Iterator[tuple[Array, Array, Array, Array]]:
@@ -299,27 +341,44 @@ def _bins(row: tuple[Array, ...]) -> Iterator[tuple[Array, Array, Array, Array]]
 
 
 def _total(delayed: Array, prompt: Array) -> Array:
-    return delayed.sum(axis=0) * _DATA.delayed_time.sum() + prompt.sum(axis=0) * _DATA.prompt_time.sum()
+    return (
+        delayed.sum(axis=0) * _DATA.delayed_time.sum()
+        + prompt.sum(axis=0) * _DATA.prompt_time.sum()
+    )
 
 
 def _resolution() -> np.ndarray:
-    """Probability that an event of a true bin is seen and selected in each energy bin, shape (12, true bins)."""
+    """Probability that an event of a true bin is seen and selected in each energy bin, shape (12,
+    true bins).
+    """
     mean = _TRUE_PE + 0.5
     log_factorial = np.array([math.lgamma(seen + 1) for seen in _SEEN_PE])
     poisson = np.exp(_SEEN_PE[:, None] * np.log(mean) - mean - log_factorial[:, None])
-    efficiency = 0.6655 / (1 + np.exp(-0.4942 * (_SEEN_PE - (10.8507 - 0.3995))))  # lower edge of the release's range
+    efficiency = 0.6655 / (
+        1 + np.exp(-0.4942 * (_SEEN_PE - (10.8507 - 0.3995)))
+    )  # lower edge of the release's range
     return (efficiency[:, None] * poisson).reshape(_BINS, 2, -1).sum(axis=1)
 
 
 def _read_data(resolution: np.ndarray) -> _Data:
-    text = resources.files("zscan.kernels").joinpath("tables/coherent_csi.txt").read_text(encoding="ascii")
+    text = (
+        resources.files("zscan.kernels")
+        .joinpath("tables/coherent_csi.txt")
+        .read_text(encoding="ascii")
+    )
     rows: dict[str, list[list[float]]] = {}
     for line in text.splitlines():
         if not line.startswith("#"):
             name, *numbers = line.split()
             rows.setdefault(name, []).append([float(number) for number in numbers])
-    (energy,), (time,) = np.array(rows["steady_counts_energy"]), np.array(rows["steady_counts_time"])
-    (spectrum,), (neutron_time,) = np.array(rows["neutron_spectrum"]), np.array(rows["neutron_time"])
+    (energy,), (time,) = (
+        np.array(rows["steady_counts_energy"]),
+        np.array(rows["steady_counts_time"]),
+    )
+    (spectrum,), (neutron_time,) = (
+        np.array(rows["neutron_spectrum"]),
+        np.array(rows["neutron_time"]),
+    )
     (delayed_time,), (prompt_time,) = np.array(rows["delayed_time"]), np.array(rows["prompt_time"])
     exposure = LIVE_TIME / (LIVE_TIME + 2 * LIVE_TIME_BEAM_OFF)
     return _Data(
@@ -332,14 +391,21 @@ def _read_data(resolution: np.ndarray) -> _Data:
 
 
 def _flux_times_kinematics(T: np.ndarray, mass: float) -> np.ndarray:
-    """int dE flux(E) (2 - 2T/E + T^2/E^2 - M T/E^2) above its zero, one neutrino each: nu_e, anti-nu_mu, nu_mu."""
+    """int dE flux(E) (2 - 2T/E + T^2/E^2 - M T/E^2) above its zero, one neutrino each: nu_e,
+    anti-nu_mu, nu_mu.
+    """
     zero = (T + np.sqrt(2 * mass * T - T**2)) / 2
     m_mu = M_MU.value
 
     def from_muon_decay(quadratic: float, cubic: float) -> np.ndarray:
         """Spectrum quadratic E^2 + cubic E^3 in closed form."""
         last = T**2 - mass * T
-        integrand = [last * quadratic, last * cubic - 2 * T * quadratic, 2 * (quadratic - T * cubic), 2 * cubic + 0 * T]
+        integrand = [
+            last * quadratic,
+            last * cubic - 2 * T * quadratic,
+            2 * (quadratic - T * cubic),
+            2 * cubic + 0 * T,
+        ]
         powers = ((coefficient / (n + 1), n + 1) for n, coefficient in enumerate(integrand))
         return sum((c * (_E_END**n - zero**n) for c, n in powers), np.zeros_like(T))
 
@@ -349,11 +415,11 @@ def _flux_times_kinematics(T: np.ndarray, mass: float) -> np.ndarray:
 
 
 def _response(resolution: np.ndarray) -> _Response:
-    """Fold flux, cross section and detector once, onto a few momentum transfers common to both nuclei.
+    """Fold flux, cross section and detector once, onto a few momentum transfers common to both
+    nuclei.
 
-    1/(q2 + m_X^2) is analytic in ln q2 within pi of the real axis, whatever m_X is: a polynomial through 20 Chebyshev
-    points of ln q2, which spans 2.3 here, has errors of 1e-14.
-    """
+    1/(q2 + m_X^2) is analytic in ln q2 within pi of the real axis, whatever m_X is: a polynomial
+    through 20 Chebyshev points of ln q2, which spans 2.3 here, has errors of 1e-14."""
     x, w = np.polynomial.legendre.leggauss(_PANEL_NODES)
     samples = []
     for nucleus in _NUCLEI:
@@ -369,7 +435,10 @@ def _response(resolution: np.ndarray) -> _Response:
         density = G_F.value**2 * M / (2 * math.pi) * _form_factor(q, nucleus.A) ** 2 / PE_PER_GEV
         events = exposure * weight * density * _flux_times_kinematics(T, M)
         samples.append((2 * np.log(q), events[:, None] * resolution[:, true_bin]))
-    first, last = min(log_q2.min() for log_q2, _ in samples), max(log_q2.max() for log_q2, _ in samples)
+    first, last = (
+        min(log_q2.min() for log_q2, _ in samples),
+        max(log_q2.max() for log_q2, _ in samples),
+    )
     nodes = np.polynomial.chebyshev.chebpts1(_Q2_NODES)
 
     def vandermonde(points: np.ndarray) -> np.ndarray:
@@ -377,7 +446,9 @@ def _response(resolution: np.ndarray) -> _Response:
 
     weights = []
     for log_q2, events in samples:
-        basis = np.linalg.solve(vandermonde(nodes).T, vandermonde((2 * log_q2 - first - last) / (last - first)).T)
+        basis = np.linalg.solve(
+            vandermonde(nodes).T, vandermonde((2 * log_q2 - first - last) / (last - first)).T
+        )
         weights.append(events @ basis.T)
     return _Response(np.exp((first + last + (last - first) * nodes) / 2), np.stack(weights, axis=1))
 

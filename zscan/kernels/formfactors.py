@@ -1,11 +1,12 @@
-"""Local form factors of B -> K and B -> K*: pole times a quadratic in z(q2) - z(0) (arXiv:1503.05534 Eqs. 15-16).
+"""Local form factors of B -> K and B -> K*: pole times a quadratic in z(q2) - z(0)
+(arXiv:1503.05534 Eqs. 15-16).
 
     f(q2) = [a_0 + a_1 dz + a_2 dz^2] / (1 - q2/m_pole^2),  dz = z(q2) - z(0),
     z(q2) = (sqrt(t_+ - q2) - sqrt(t_+ - t_0)) / (sqrt(t_+ - q2) + sqrt(t_+ - t_0)),
     t_+- = (m_B0 +- m_P)^2,  t_0 = t_+ (1 - sqrt(1 - t_-/t_+)).
 
-The variable z is that of the neutral mesons, for charged ones too. Defaults: B -> K fit of arXiv:2305.06301,
-B -> K* of arXiv:1503.05534 (light-cone sum rules and lattice), as in flavio 2.7.
+The variable z is that of the neutral mesons, for charged ones too. Defaults: B -> K fit of
+arXiv:2305.06301, B -> K* of arXiv:1503.05534 (light-cone sum rules and lattice), as in flavio 2.7.
 """
 
 from __future__ import annotations
@@ -27,11 +28,17 @@ Number = Any  # a float, or a traced scalar for gradients with respect to a para
 
 
 class BToKParameters(NamedTuple):
-    """Series coefficients (a_0, a_1, a_2) and pole masses [GeV] of f_+, f_0, f_T; a_0 of f_0 is that of f_+."""
+    """Series coefficients (a_0, a_1, a_2) and pole masses [GeV] of f_+, f_0, f_T; a_0 of f_0 is
+    that of f_+.
+    """
 
     plus: tuple[Number, Number, Number] = (INPUTS["plus_0"], INPUTS["plus_1"], INPUTS["plus_2"])
     zero: tuple[Number, Number] = (INPUTS["zero_1"], INPUTS["zero_2"])
-    tensor: tuple[Number, Number, Number] = (INPUTS["tensor_0"], INPUTS["tensor_1"], INPUTS["tensor_2"])
+    tensor: tuple[Number, Number, Number] = (
+        INPUTS["tensor_0"],
+        INPUTS["tensor_1"],
+        INPUTS["tensor_2"],
+    )
     pole_plus: Number = INPUTS["pole_plus"]  # B_s^*(1-), of f_+ and f_T
     pole_zero: Number = INPUTS["pole_zero"]  # B_s(0+), of f_0
 
@@ -57,7 +64,9 @@ Q2_MAX = (INPUTS["m_B"] - INPUTS["m_K"]) ** 2
 Q2_MAX_KSTAR = (INPUTS["m_B0"] - INPUTS["m_Kstar0"]) ** 2
 # A_12(0) follows from A_0(0), arXiv:1503.05534 Eq. (16).
 _AXIAL_12_0 = (
-    INPUTS["kstar_A0_0"] * (INPUTS["m_B0"] ** 2 - INPUTS["m_Kstar0"] ** 2) / (8 * INPUTS["m_B0"] * INPUTS["m_Kstar0"])
+    INPUTS["kstar_A0_0"]
+    * (INPUTS["m_B0"] ** 2 - INPUTS["m_Kstar0"] ** 2)
+    / (8 * INPUTS["m_B0"] * INPUTS["m_Kstar0"])
 )
 
 
@@ -65,9 +74,10 @@ _AXIAL_12_0 = (
 def b_to_k(q2: ArrayLike, parameters: BToKParameters = BTOK) -> BToKFormFactors:
     """Form factors f_+, f_0, f_T of B -> K at q2 [GeV^2], on the shape of q2.
 
-    `parameters` may hold numbers or traced scalars, so that gradients with respect to them exist. Valid for
-    0 <= q2 <= (m_B - m_K)^2 = 22.9 GeV^2, NaN outside. f_+(0) = f_0(0) = 0.332. The defaults have 4 % uncertainty.
-    Source: arXiv:2305.06301; parametrisation arXiv:1503.05534 Eq. (15).
+    `parameters` may hold numbers or traced scalars, so that gradients with respect to them exist.
+    Valid for 0 <= q2 <= (m_B - m_K)^2 = 22.9 GeV^2, NaN outside. f_+(0) = f_0(0) = 0.332. The
+    defaults have 4 % uncertainty. Source: arXiv:2305.06301; parametrisation arXiv:1503.05534 Eq.
+    (15).
 
     >>> round(float(b_to_k(1.0).plus), 6)
     0.351109
@@ -80,10 +90,11 @@ def b_to_k(q2: ArrayLike, parameters: BToKParameters = BTOK) -> BToKFormFactors:
 
 @in_float64
 def b_to_kstar(q2: ArrayLike) -> BToKstarFormFactors:
-    """Form factors A_1, A_12, V of B -> K*(892) at q2 [GeV^2], on the shape of q2; K* taken as stable.
+    """Form factors A_1, A_12, V of B -> K*(892) at q2 [GeV^2], on the shape of q2; K* taken as
+    stable.
 
-    Valid for 0 <= q2 <= (m_B - m_K*)^2 = 19.2 GeV^2, NaN outside. About 10 % uncertainty. Source: arXiv:1503.05534.
-    """
+    Valid for 0 <= q2 <= (m_B - m_K*)^2 = 19.2 GeV^2, NaN outside. About 10 % uncertainty. Source:
+    arXiv:1503.05534."""
     (q2,) = as_float64(q2)
     inside = (q2 >= 0) & (q2 <= Q2_MAX_KSTAR)
     safe = jnp.where(inside, q2, 0.0)
@@ -98,7 +109,9 @@ def b_to_kstar(q2: ArrayLike) -> BToKstarFormFactors:
     return BToKstarFormFactors(*(jnp.where(inside, value, jnp.nan) for value in values))
 
 
-def btok_values(q2: NumpyOrJax, p: BToKParameters = BTOK) -> tuple[NumpyOrJax, NumpyOrJax, NumpyOrJax]:
+def btok_values(
+    q2: NumpyOrJax, p: BToKParameters = BTOK
+) -> tuple[NumpyOrJax, NumpyOrJax, NumpyOrJax]:
     """f_+, f_0, f_T without a check of the range, for NumPy or JAX arrays alike."""
     dz = _dz(q2, INPUTS["m_K0"])
     pole_plus, pole_zero = 1 - q2 / p.pole_plus**2, 1 - q2 / p.pole_zero**2

@@ -1,4 +1,4 @@
-"""Muon anomalous magnetic moment from one-loop X exchange, arXiv:2107.07518 Eqs. (36), (38)-(40)."""
+"""Muon anomalous magnetic moment, one-loop X exchange: arXiv:2107.07518 Eqs. (36), (38)-(40)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from jaxtyping import Float
 from zscan.constants import M_MU
 from zscan.precision import as_float64, in_float64
 
-_SERIES_FROM = 10.0  # s above which the closed form loses more digits than the series in 1/s (which needs s > 4)
+# s above which the closed form loses more digits than the series in 1/s (which needs s > 4)
+_SERIES_FROM = 10.0
 _SERIES_TERMS = 48  # (4/10)**48 is below the rounding error of float64
 _TAYLOR_BELOW = 0.4  # |w| below which atan(sqrt(w))/sqrt(w) is taken from its alternating series
 _TAYLOR_TERMS = 40
@@ -27,11 +28,12 @@ def delta_a_mu(m_X: ArrayLike, g_V: ArrayLike, g_A: ArrayLike) -> Float[Array, "
     Delta a_mu = [ g_V^2 I_V(s) - g_A^2 I_A(s) ] / (4 pi^2),  s = m_X^2/m_mu^2,
 
     for the coupling X_a mubar gamma^a (g_V + g_A gamma5) mu. The arguments (GeV, dimensionless,
-    dimensionless) broadcast against each other; the loop functions are evaluated on the shape of m_X only.
+    dimensionless) broadcast against each other; the loop functions are evaluated on the shape of
+    m_X only.
 
-    Valid for m_X > 0 (NaN otherwise). Relative error <= 1e-11 for m_X/m_mu from 1e-4 to 1e5, gradients
-    <= 1e-10; float32 input is computed in float64. Source: arXiv:2107.07518 Eqs. (36), (38)-(40);
-    arXiv:0902.3360 sec. 7.
+    Valid for m_X > 0 (NaN otherwise). Relative error <= 1e-11 for m_X/m_mu from 1e-4 to 1e5,
+    gradients <= 1e-10; float32 input is computed in float64. Source: arXiv:2107.07518 Eqs. (36),
+    (38)-(40); arXiv:0902.3360 sec. 7.
 
     >>> float(delta_a_mu(0.1, 9.4620e-4, 0.0))  # the central value of 2021, 251e-11
     2.5100...e-09
@@ -43,11 +45,12 @@ def delta_a_mu(m_X: ArrayLike, g_V: ArrayLike, g_A: ArrayLike) -> Float[Array, "
 
 @in_float64
 def loop_functions(m_X: ArrayLike) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """The loop functions I_V and I_A of `delta_a_mu` at m_X [GeV], on the shape of m_X; NaN where m_X <= 0.
+    """The loop functions I_V and I_A of `delta_a_mu` at m_X [GeV], on the shape of m_X; NaN where
+    m_X <= 0.
 
-    I_V = int_0^1 z^2 (1-z)/D dz, I_A = int_0^1 [z(1-z)(4-z) + 2 z^3/s]/D dz, D = z^2 + s(1-z). Both are positive and
-    fall monotonically; I_V -> 1/2 and I_A -> 1/s for m_X -> 0, 1/(3s) and 5/(3s) for m_X -> infinity.
-    """
+    I_V = int_0^1 z^2 (1-z)/D dz, I_A = int_0^1 [z(1-z)(4-z) + 2 z^3/s]/D dz, D = z^2 + s(1-z). Both
+    are positive and fall monotonically; I_V -> 1/2 and I_A -> 1/s for m_X -> 0, 1/(3s) and 5/(3s)
+    for m_X -> infinity."""
     (m_X,) = as_float64(m_X)
     positive = m_X > 0
     s = (jnp.where(positive, m_X, 1.0) / M_MU.value) ** 2
@@ -67,13 +70,15 @@ def _closed_form(s: Array) -> tuple[Array, Array]:
 
 
 def _atan_ratio(w: Array) -> Array:
-    """atan(sqrt(w))/sqrt(w), continued to w < 0 as atanh(sqrt(-w))/sqrt(-w); smooth through w = 0."""
+    """atan(sqrt(w))/sqrt(w), for w < 0 as atanh(sqrt(-w))/sqrt(-w); smooth through w = 0."""
     small = jnp.abs(w) < _TAYLOR_BELOW
     above = jnp.where(~small & (w > 0), w, 1.0)
     below = jnp.where(~small & (w < 0), -w, 0.25)
     taylor = jnp.polyval(jnp.asarray(_ATAN_SERIES), jnp.where(small, w, 0.0))
     root_above, root_below = jnp.sqrt(above), jnp.sqrt(below)
-    outside = jnp.where(w > 0, jnp.arctan(root_above) / root_above, jnp.arctanh(root_below) / root_below)
+    outside = jnp.where(
+        w > 0, jnp.arctan(root_above) / root_above, jnp.arctanh(root_below) / root_below
+    )
     return jnp.where(small, taylor, outside)
 
 
@@ -85,7 +90,8 @@ def _heavy_series(s: Array) -> tuple[Array, Array]:
 
 
 def _heavy_coefficients(terms: int) -> np.ndarray:
-    """Rows (I_V plain, I_V log, I_A plain, I_A log), highest power first, of the expansion in u = 1/s without u^0.
+    """Rows (I_V plain, I_V log, I_A plain, I_A log), highest power first, of the expansion in u =
+    1/s without u^0.
 
     With r = sqrt(1-4u), J = u [ln(s) + 2 ln((1+r)/2)]/r, 1/r = sum binom(2n,n) u^n and
     -2 ln((1+r)/2) = sum binom(2n,n)/n u^n; the powers u^-2 .. u^0 cancel exactly (tested).
@@ -94,9 +100,14 @@ def _heavy_coefficients(terms: int) -> np.ndarray:
     inverse_root = [math.comb(2 * n, n) for n in range(count)]
     log_root = [Fraction(0)] + [Fraction(-math.comb(2 * n, n), n) for n in range(1, count)]
     j_log = [Fraction(c) for c in inverse_root]  # J = u (j_log ln s + j_plain)
-    j_plain = [sum((log_root[k] * inverse_root[n - k] for k in range(n + 1)), Fraction(0)) for n in range(count)]
+    j_plain = [
+        sum((log_root[k] * inverse_root[n - k] for k in range(n + 1)), Fraction(0))
+        for n in range(count)
+    ]
 
-    def combine(j: list[Fraction], j_factor: dict[int, Fraction], extra: dict[int, Fraction]) -> list[Fraction]:
+    def combine(
+        j: list[Fraction], j_factor: dict[int, Fraction], extra: dict[int, Fraction]
+    ) -> list[Fraction]:
         """Coefficients of u^-2 .. u^terms of extra(u) + j_factor(u) u j(u)."""
         row = []
         for power in range(-2, terms + 1):

@@ -1,10 +1,12 @@
-"""Recasting of searches for light resonances: production, lifetime window, signal strength (arXiv:1801.04847)."""
+"""Recasting of searches for light resonances: production, lifetime window, signal strength
+(arXiv:1801.04847).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +17,7 @@ from jaxtyping import Bool, Float
 from zscan.constants import Constant
 from zscan.errors import UnknownNameError, nearest
 from zscan.kernels import kmunux
-
-if TYPE_CHECKING:
-    from zscan.coupling import Couplings
+from zscan.kernels.couplings import Couplings
 
 _PDG = "PDG 2020, PTEP 2020 083C01"
 HBAR = Constant(6.582119569e-25, "GeV s", 0.0, "exact in the SI of 2019")
@@ -29,7 +29,9 @@ M_ETA, M_PHI = Constant(0.547862, "GeV", 1.7e-5, _PDG), Constant(1.019461, "GeV"
 
 
 class _VectorMeson(NamedTuple):
-    """Mass and width [GeV], U(3) generator (diagonal in u, d, s), decays as (branching ratio, two daughter masses)."""
+    """Mass and width [GeV], U(3) generator (diagonal in u, d, s), decays as (branching ratio, two
+    daughter masses).
+    """
 
     mass: float
     width: float
@@ -38,11 +40,15 @@ class _VectorMeson(NamedTuple):
 
 
 _PI, _PI0, _K, _K0, _ETA = (meson.value for meson in (M_PI, M_PI0, M_K, M_K0, M_ETA))
-# Masses, widths and branching ratios of arXiv:1801.04847; the three pions of the omega are a pion pair and a pi0.
+# Masses, widths and branching ratios of arXiv:1801.04847; the three pions of the omega are a pion
+# pair and a pi0.
 _VECTORS = (
     _VectorMeson(0.77549, 0.1491, np.array([1, -1, 0]) / 2, ((0.9988, _PI, _PI),)),
     _VectorMeson(
-        0.78265, 0.00849, np.array([1, 1, 0]) / 2, ((0.8995, 2 * _PI, _PI0), (0.0835, _PI0, 0.0), (0.0154, _PI, _PI))
+        0.78265,
+        0.00849,
+        np.array([1, 1, 0]) / 2,
+        ((0.8995, 2 * _PI, _PI0), (0.0835, _PI0, 0.0), (0.0154, _PI, _PI)),
     ),
     _VectorMeson(
         1.01946,
@@ -64,20 +70,23 @@ _TRANSITIONS = {
     "phi_eta": (_PHI, _ETA_8),
     "Dstar_D": (_UP, _UP),
 }
-_FERMIONS = {"e_brem": "e", "mu_brem": "mu", "e_e": "e", "mu_mu": "mu"} | {f"{q}_{q}": q for q in "udscb"}
+_FERMIONS = {"e_brem": "e", "mu_brem": "mu", "e_e": "e", "mu_mu": "mu"} | {
+    f"{q}_{q}": q for q in "udscb"
+}
 MECHANISMS = (*_FERMIONS, "p_brem", "rho", "omega", "phi", *_TRANSITIONS, "kmunux")
 
 
 def production_rate(mechanism: str, m_X: Array, couplings: Couplings) -> Float[Array, "..."]:
-    """Production rate of X in arbitrary units, quadratic in the couplings: only ratios between models have a meaning.
+    """Production rate of X in arbitrary units, quadratic in the couplings: only ratios between
+    models have a meaning.
 
-    Mechanisms (see `MECHANISMS`): "f_brem" and "f_f", radiation off or annihilation of a fermion, g_V^2 + g_A^2 (the
-    axial part where the mass of the fermion is negligible; its growth as 1/m_X^2 below that mass is left out);
-    "p_brem", (2 g_u + g_d)^2; "rho", "omega", "phi", mixing with the meson; "P_gamma", "V_P" and "Dstar_D", decays of
-    mesons by vector-meson dominance; "kmunux", K+ -> mu+ nu X over K+ -> mu+ nu. Hadronic ones take the vector
-    couplings. m_X [GeV] and the couplings broadcast (equal ranks or scalars). Raises `UnknownNameError`.
-    Source: arXiv:1801.04847 secs. 2 and 3; for the kaon `zscan.kernels.kmunux.rate_ratio`.
-    """
+    Mechanisms (see `MECHANISMS`): "f_brem" and "f_f", radiation off or annihilation of a fermion,
+    g_V^2 + g_A^2 (the axial part where the mass of the fermion is negligible; its growth as 1/m_X^2
+    below that mass is left out); "p_brem", (2 g_u + g_d)^2; "rho", "omega", "phi", mixing with the
+    meson; "P_gamma", "V_P" and "Dstar_D", decays of mesons by vector-meson dominance; "kmunux", K+
+    -> mu+ nu X over K+ -> mu+ nu. Hadronic ones take the vector couplings. m_X [GeV] and the
+    couplings broadcast (equal ranks or scalars). Raises `UnknownNameError`. Source:
+    arXiv:1801.04847 secs. 2 and 3; for the kaon `zscan.kernels.kmunux.rate_ratio`."""
     c = couplings
     if mechanism in _FERMIONS:
         fermion = getattr(c, _FERMIONS[mechanism])
@@ -86,9 +95,16 @@ def production_rate(mechanism: str, m_X: Array, couplings: Couplings) -> Float[A
         return _transition(*_TRANSITIONS[mechanism], m_X, c)
     if mechanism == "kmunux":
         return kmunux.rate_ratio(m_X, c.nu_mu, c.mu.V, c.mu.A, c.u.V - c.s.V)
-    amplitudes = {"p_brem": 2 * c.u.V + c.d.V, "rho": c.u.V - c.d.V, "omega": c.u.V + c.d.V, "phi": c.s.V}
+    amplitudes = {
+        "p_brem": 2 * c.u.V + c.d.V,
+        "rho": c.u.V - c.d.V,
+        "omega": c.u.V + c.d.V,
+        "phi": c.s.V,
+    }
     if mechanism not in amplitudes:
-        raise UnknownNameError(f"unknown production mechanism {mechanism!r}: {nearest(mechanism, MECHANISMS)}")
+        raise UnknownNameError(
+            f"unknown production mechanism {mechanism!r}: {nearest(mechanism, MECHANISMS)}"
+        )
     return amplitudes[mechanism] ** 2
 
 
@@ -99,14 +115,18 @@ def _transition(parent: np.ndarray, partner: np.ndarray, m_X: Array, c: Coupling
         weight = float(np.sum(parent * partner * vector.flavour))
         if weight:
             u, d, s = (weight * float(x) for x in vector.flavour)
-            coupling = (u * c.u.V if u else 0.0) + (d * c.d.V if d else 0.0) + (s * c.s.V if s else 0.0)
+            coupling = (
+                (u * c.u.V if u else 0.0) + (d * c.d.V if d else 0.0) + (s * c.s.V if s else 0.0)
+            )
             bw_real, bw_imaginary = _breit_wigner(vector, m_X)
             real, imaginary = real + coupling * bw_real, imaginary + coupling * bw_imaginary
     return real**2 + imaginary**2
 
 
 def _breit_wigner(vector: _VectorMeson, m_X: Array) -> tuple[Array, Array]:
-    """M^2/(M^2 - m^2 - i M^2 Gamma K/m) with K = sum_c B_c [p_c(m)/p_c(M)]^3 over the open channels."""
+    """M^2/(M^2 - m^2 - i M^2 Gamma K/m) with K = sum_c B_c [p_c(m)/p_c(M)]^3 over the open
+    channels.
+    """
     square = vector.mass**2
     running = jnp.zeros(())  # K/m
     for branching, a, b in vector.decays:
@@ -122,7 +142,9 @@ def _breit_wigner(vector: _VectorMeson, m_X: Array) -> tuple[Array, Array]:
 
 
 class Curves(NamedTuple):
-    """Curves stacked for `interpolate`, rows filled up behind their ends: knots, log of values, which are finite."""
+    """Curves stacked for `interpolate`, rows filled up behind their ends: knots, log of values,
+    which are finite.
+    """
 
     knots: Float[np.ndarray, "curve n"]
     log_values: Float[np.ndarray, "curve n"]
@@ -130,23 +152,29 @@ class Curves(NamedTuple):
 
 
 def stack_curves(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Curves:
-    """Curves of pairs (increasing positive knots, positive values), at least two each; NaN values break a curve."""
+    """Curves of pairs (increasing positive knots, positive values), at least two each; NaN values
+    break a curve.
+    """
     length = max(knots.size for knots, _ in curves)
     rows = []
     for knots, values in curves:
         beyond = knots[-1] * 2.0 ** np.arange(1, length - knots.size + 1)
         padded = np.concatenate([values, np.full(beyond.size, np.nan)])
         finite = np.isfinite(padded)
-        rows.append((np.concatenate([knots, beyond]), np.log(np.where(finite, padded, 1.0)), finite))
+        rows.append(
+            (np.concatenate([knots, beyond]), np.log(np.where(finite, padded, 1.0)), finite)
+        )
     return Curves(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
-def interpolate(curves: Curves, m_X: Array) -> tuple[Float[Array, "curve ..."], Bool[Array, "curve ..."]]:
-    """Values of all curves at m_X, log-log interpolated, and where they are valid, along a new first axis.
+def interpolate(
+    curves: Curves, m_X: Array
+) -> tuple[Float[Array, "curve ..."], Bool[Array, "curve ..."]]:
+    """Values of all curves at m_X, log-log interpolated, and where they are valid, along a new
+    first axis.
 
-    Valid is what lies on a segment between two finite neighbours, ends included, or exactly on a finite value. Where
-    not valid the result is some finite number.
-    """
+    Valid is what lies on a segment between two finite neighbours, ends included, or exactly on a
+    finite value. Where not valid the result is some finite number."""
     count, length = curves.knots.shape
     search = jax.vmap(lambda knots: jnp.searchsorted(knots, m_X.ravel(), side="right"))
     left = jnp.clip(search(jnp.asarray(curves.knots)) - 1, 0, length - 2)
@@ -156,23 +184,33 @@ def interpolate(curves: Curves, m_X: Array) -> tuple[Float[Array, "curve ..."], 
         flat = jnp.asarray(table.ravel())
         return flat[left], flat[left + 1]
 
-    (low, high), (low_ok, high_ok), (y_low, y_high) = at(curves.knots), at(curves.finite), at(curves.log_values)
+    (low, high), (low_ok, high_ok), (y_low, y_high) = (
+        at(curves.knots),
+        at(curves.finite),
+        at(curves.log_values),
+    )
     m_X = jnp.broadcast_to(m_X, left.shape)
-    valid = ((m_X > low) & (m_X < high) & low_ok & high_ok) | ((m_X == low) & low_ok) | ((m_X == high) & high_ok)
+    valid = (
+        ((m_X > low) & (m_X < high) & low_ok & high_ok)
+        | ((m_X == low) & low_ok)
+        | ((m_X == high) & high_ok)
+    )
     y_low, y_high = jnp.where(low_ok, y_low, y_high), jnp.where(high_ok, y_high, y_low)
     t = jnp.log(jnp.where(valid, m_X, low) / low) / jnp.log(high / low)
-    # Validity travels as NaN through the exponential, or the compiler repeats all of the above for every curve
+    # Validity travels as NaN through the exponential, or the compiler repeats all of the above for
+    # every curve
     values = jnp.exp(jnp.where(valid, y_low + t * (y_high - y_low), jnp.nan))
     valid = ~jnp.isnan(values)
     return jnp.where(valid, values, 1.0), valid
 
 
 class Search(NamedTuple):
-    """What a search fixes at a mass: signal strength = `scale` rate B_F [exp(-Gamma start) - exp(-Gamma stop)].
+    """What a search fixes at a mass: signal strength = `scale` rate B_F [exp(-Gamma start) -
+    exp(-Gamma stop)].
 
-    `rate` is a production rate, B_F the branching ratio into the final states searched for, Gamma the width of X
-    [GeV]; `start` and `stop` are the proper times between which X must decay, over hbar [1/GeV]. No `start` means 0,
-    no `stop` infinity. Where not `valid` the search says nothing.
+    `rate` is a production rate, B_F the branching ratio into the final states searched for, Gamma
+    the width of X [GeV]; `start` and `stop` are the proper times between which X must decay, over
+    hbar [1/GeV]. No `start` means 0, no `stop` infinity. Where not `valid` the search says nothing.
     """
 
     valid: Array
@@ -182,7 +220,9 @@ class Search(NamedTuple):
 
 
 def efficiency(width: Array, start: Array | None, stop: Array | None) -> Float[Array, "..."]:
-    """Probability exp(-width start) - exp(-width stop) of a decay in the window; None as in `Search`."""
+    """Probability exp(-width start) - exp(-width stop) of a decay in the window; None as in
+    `Search`.
+    """
     if stop is None:
         return jnp.ones(())
     if start is None:
@@ -190,23 +230,29 @@ def efficiency(width: Array, start: Array | None, stop: Array | None) -> Float[A
     return jnp.exp(-width * start) * -jnp.expm1(-width * (stop - start))
 
 
-def signal_strength(search: Search, rate: Array, partial: Array, width: Array) -> Float[Array, "..."]:
-    """mu, excluded at the confidence level of the search where mu > 1; NaN where the search is not valid.
+def signal_strength(
+    search: Search, rate: Array, partial: Array, width: Array
+) -> Float[Array, "..."]:
+    """mu, excluded at the confidence level of the search where mu > 1; NaN where the search is not
+    valid.
 
-    `partial` is the width into the final states, `width` the total one [GeV]. An X that does not decay gives 0.
-    """
+    `partial` is the width into the final states, `width` the total one [GeV]. An X that does not
+    decay gives 0."""
     rate = jnp.where(search.valid, rate, 0.0)  # some mechanisms have a mass range of their own
     mu = search.scale * rate * ratio(partial, width) * efficiency(width, search.start, search.stop)
     return jnp.where(search.valid, mu, jnp.nan)
 
 
-def excluded_scale(search: Search, rate: Array, partial: Array, width: Array) -> tuple[Array, Array]:
-    """Factors (low, high) on all couplings between which mu > 1; NaN where none, high = inf for one-sided searches.
+def excluded_scale(
+    search: Search, rate: Array, partial: Array, width: Array
+) -> tuple[Array, Array]:
+    """Factors (low, high) on all couplings between which mu > 1; NaN where none, high = inf for
+    one-sided searches.
 
-    The arguments are those of `signal_strength` at couplings of scale one. Prompt searches have a closed form, windows
-    that start at 0 a monotone mu, two-sided ones a mu with one maximum, hence two edges or none; both are solved by
-    Newton steps in the logarithm, on a concave function from outside the root, which cannot overshoot.
-    """
+    The arguments are those of `signal_strength` at couplings of scale one. Prompt searches have a
+    closed form, windows that start at 0 a monotone mu, two-sided ones a mu with one maximum, hence
+    two edges or none; both are solved by Newton steps in the logarithm, on a concave function from
+    outside the root, which cannot overshoot."""
     strength = search.scale * rate * ratio(partial, width)
     usable = search.valid & (strength > 0)
     strength, width = jnp.where(usable, strength, 1.0), jnp.where(usable, width, 1.0)
@@ -225,11 +271,12 @@ def excluded_scale(search: Search, rate: Array, partial: Array, width: Array) ->
 
 
 def dump_window(square: Array, lratio: Array) -> tuple[Array, Array]:
-    """Window (start, stop) of a beam dump in lifetimes at the lower edge, from the two published edges.
+    """Window (start, stop) of a beam dump in lifetimes at the lower edge, from the two published
+    edges.
 
-    `square` > 1 is (g_hi/g_lo)^2 and `lratio` the decay length over the shield length, of equal ranks: stop = (1 +
-    lratio) start, and start is such that both edges give the same signal. Source: arXiv:1801.04847.
-    """
+    `square` > 1 is (g_hi/g_lo)^2 and `lratio` the decay length over the shield length, of equal
+    ranks: stop = (1 + lratio) start, and start is such that both edges give the same signal.
+    Source: arXiv:1801.04847."""
     log_square = jnp.log(square)
     span = jnp.broadcast_to(lratio, log_square.shape)
 
@@ -244,16 +291,19 @@ def dump_window(square: Array, lratio: Array) -> tuple[Array, Array]:
 
 
 def displaced_window(square: Array) -> tuple[Array, Array, Array]:
-    """Window (start, stop) and validity for two-sided searches in a detector without a shield, in lifetimes as above.
+    """Window (start, stop) and validity for two-sided searches in a detector without a shield, in
+    lifetimes as above.
 
-    Decays are lost beyond one lifetime at the lower edge (stop = 1) and before `start`, which makes the signal equal
-    at both edges; that is possible for `square` = (g_hi/g_lo)^2 above 3.52 only. An assumption: no window is published.
-    """
+    Decays are lost beyond one lifetime at the lower edge (stop = 1) and before `start`, which makes
+    the signal equal at both edges; that is possible for `square` = (g_hi/g_lo)^2 above 3.52 only.
+    An assumption: no window is published."""
     valid = square > 3.52
     safe = jnp.where(valid, square, 10.0)
 
     def excess(x: Array) -> Array:
-        return safe * jnp.exp(-x * safe) * -jnp.expm1(-safe * (1 - x)) + jnp.exp(-x) * jnp.expm1(x - 1)
+        return safe * jnp.exp(-x * safe) * -jnp.expm1(-safe * (1 - x)) + jnp.exp(-x) * jnp.expm1(
+            x - 1
+        )
 
     def slope(x: Array) -> Array:
         return jnp.exp(-x) - safe**2 * jnp.exp(-x * safe)
@@ -268,7 +318,7 @@ def ratio(part: Array, whole: Array) -> Float[Array, "..."]:
 
 
 def _bisect(function: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    """Where a function that is positive at `low` turns negative before `high`; carries no gradient."""
+    """Where a function, positive at `low`, turns negative before `high`; carries no gradient."""
 
     def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         middle = (bracket[0] + bracket[1]) / 2
@@ -279,7 +329,9 @@ def _bisect(function: Callable[[Array], Array], low: Array, high: Array) -> Arra
     return lax.stop_gradient((low + high) / 2)
 
 
-def _root(function: Callable[[Array], Array], slope: Callable[[Array], Array], low: Array, high: Array) -> Array:
+def _root(
+    function: Callable[[Array], Array], slope: Callable[[Array], Array], low: Array, high: Array
+) -> Array:
     """Root by `_bisect` and Newton steps, which carry the gradient."""
     root = _bisect(function, low, high)
     return lax.fori_loop(0, 2, lambda _, x: x - function(x) / slope(x), root)
@@ -291,7 +343,9 @@ def _log_yield(y: Array, span: Array) -> Array:
 
 
 def _yield_slope(y: Array, span: Array) -> Array:
-    """Derivative of `_log_yield` by ln y; falls from 2 to minus infinity, through 0 between y = 1 and 2."""
+    """Derivative of `_log_yield` by ln y; falls from 2 to minus infinity, through 0 between y = 1
+    and 2.
+    """
     x = span * y
     small = x < 500  # expm1 overflows beyond, where the term is below the rounding error
     safe = jnp.where(small, x, 1.0)
@@ -313,7 +367,11 @@ def _one_sided_root(c: Array) -> Array:
 def _two_sided_roots(c: Array, span: Array) -> tuple[Array, Array]:
     """Both y with y [exp(-y) - exp(-(1 + span) y)] = c > 0; NaN where the maximum is below c."""
     c, span = jnp.broadcast_arrays(c, span)
-    top = _bisect(lambda x: _yield_slope(jnp.exp(x), span), jnp.zeros(span.shape), jnp.full(span.shape, math.log(2)))
+    top = _bisect(
+        lambda x: _yield_slope(jnp.exp(x), span),
+        jnp.zeros(span.shape),
+        jnp.full(span.shape, math.log(2)),
+    )
     log_c = jnp.log(c)
     exists = log_c < _log_yield(jnp.exp(top), span)
 
@@ -323,9 +381,12 @@ def _two_sided_roots(c: Array, span: Array) -> tuple[Array, Array]:
             return x - (_log_yield(y, span) - log_c) / _yield_slope(y, span)
 
         # Rounding near the maximum must not push a root to the other side
-        return jnp.minimum(newton(roots[0]), top - 1e-12), jnp.maximum(newton(roots[1]), top + 1e-12)
+        return jnp.minimum(newton(roots[0]), top - 1e-12), jnp.maximum(
+            newton(roots[1]), top + 1e-12
+        )
 
-    # On the left the function is below y and below span y^2, on the right it is below c beyond 1 - 2 ln c
+    # On the left the function is below y and below span y^2, on the right it is below c beyond 1 -
+    # 2 ln c
     left = jnp.minimum(jnp.maximum(log_c, (log_c - jnp.log(span)) / 2), top - 1e-12)
     right = jnp.log(jnp.maximum(1 - 2 * log_c, 4.0))
     left, right = lax.fori_loop(0, 50, step, (left, right))

@@ -1,10 +1,11 @@
-"""Decay widths and branching ratios of X: leptons, neutrinos, photons, and hadrons by vector-meson dominance."""
+"""Decay widths and branching ratios of X: leptons, neutrinos, photons, and hadrons by vector-meson
+dominance.
+"""
 
 from __future__ import annotations
 
 import math
 from importlib import resources
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +17,8 @@ from jaxtyping import Float
 from zscan.constants import ALPHA_EM, M_E, M_MU, M_TAU, Constant
 from zscan.errors import ParameterError, nearest
 from zscan.kernels._spline import Spline, evaluate
+from zscan.kernels.couplings import Couplings
 from zscan.precision import as_float64, in_float64
-
-if TYPE_CHECKING:
-    from zscan.coupling import Couplings
 
 _PDG = "PDG 2020, PTEP 2020 083C01"
 M_D = Constant(1.86483, "GeV", 5e-5, _PDG)
@@ -51,31 +50,38 @@ _TABLE_START, _TABLE_END = float(_TABLE.knots[0]), float(_TABLE.knots[-1])  # 0.
 def partial_widths(
     m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
 ) -> dict[str, Float[Array, "..."]]:
-    """Partial widths [GeV] of X by channel, for the full couplings of `zscan.coupling` (on shell) at m_X [GeV].
+    """Partial widths [GeV] of X by channel, for the full couplings of `zscan.models.coupling` (on
+    shell) at m_X [GeV].
 
-    Keys: "ee", "mumu", "tautau"; "nue", "numu", "nutau" and their sum "nunu"; "hadrons" (all of them, with "cc", "bb",
-    "tt"); "pipi" (pi+ pi-, part of "hadrons"); "3gamma". The total is `total_width`. The leaves of `couplings`
-    broadcast against m_X; each width has the shape of what it depends on, functions of m_X being evaluated on its own.
+    Keys: "ee", "mumu", "tautau"; "nue", "numu", "nutau" and their sum "nunu"; "hadrons" (all of
+    them, with "cc", "bb", "tt"); "pipi" (pi+ pi-, part of "hadrons"); "3gamma". The total is
+    `total_width`. The leaves of `couplings` broadcast against m_X; each width has the shape of what
+    it depends on, functions of m_X being evaluated on its own.
 
-    * f fbar: N_c m_X/(12 pi) beta [g_V^2 (1 + 2 m_f^2/m_X^2) + g_A^2 beta^2], neutrinos m_X/(24 pi) g_nu^2 each.
-    * light hadrons: m_X/(12 pi) [R_rho (u-d)^2 + 9 R_omega (u+d)^2 + 9 R_phi s^2 + 18 R_omegaphi (u+d) s] with the
-      vector couplings u, d, s: U(3) flavour symmetry, no isospin breaking. The tables are linear in m_X to 1 % up to
-      2 GeV; the omega and the phi are narrow, so that grids must have steps of 2 and 1 MeV there. Beyond 2 GeV R keeps
-      its last value: 2.18 for the photon, where free quarks have 2. For "pipi" that value means nothing: the pion form
-      factor falls. Of the exclusive hadronic channels only this one is available (not 3 pi, K K, pi0 gamma).
-    * axial couplings of u, d, s: free quarks above 2 GeV; below nothing, for want of a table, so that the hadronic
-      width of such a model is too small there and its other branching ratios too large. No benchmark model has them.
-    * c, b, t: free quarks with half the mass at which the open channel begins, `thresholds` = "physical" (D Dbar
-      3.73 GeV, B Bbar 10.56 GeV) or "darkcast" (quark masses 1.5 and 4.8 GeV). No charmonium, no bottomonium, no QCD
-      correction (alpha_s/pi of the partonic widths, some 7 %): provisional.
-    * 3 gamma, from the electron loop, for m_X <= 2 m_e only: expansion in m_X^2/m_e^2 to its second order, which falls
-      short near 2 m_e. The axial coupling does not contribute.
+    * f fbar: N_c m_X/(12 pi) beta [g_V^2 (1 + 2 m_f^2/m_X^2) + g_A^2 beta^2], neutrinos m_X/(24 pi)
+      g_nu^2 each.
+    * light hadrons: m_X/(12 pi) [R_rho (u-d)^2 + 9 R_omega (u+d)^2 + 9 R_phi s^2 + 18 R_omegaphi
+      (u+d) s] with the vector couplings u, d, s: U(3) flavour symmetry, no isospin breaking. The
+      tables are linear in m_X to 1 % up to 2 GeV; the omega and the phi are narrow, so that grids
+      must have steps of 2 and 1 MeV there. Beyond 2 GeV R keeps its last value: 2.18 for the
+      photon, where free quarks have 2. For "pipi" that value means nothing: the pion form factor
+      falls. Of the exclusive hadronic channels only this one is available (not 3 pi, K K, pi0
+      gamma).
+    * axial couplings of u, d, s: free quarks above 2 GeV; below nothing, for want of a table, so
+      that the hadronic width of such a model is too small there and its other branching ratios too
+      large. No benchmark model has them.
+    * c, b, t: free quarks with half the mass at which the open channel begins, `thresholds` =
+      "physical" (D Dbar 3.73 GeV, B Bbar 10.56 GeV) or "darkcast" (quark masses 1.5 and 4.8 GeV).
+      No charmonium, no bottomonium, no QCD correction (alpha_s/pi of the partonic widths, some 7
+      %): provisional.
+    * 3 gamma, from the electron loop, for m_X <= 2 m_e only: expansion in m_X^2/m_e^2 to its second
+      order, which falls short near 2 m_e. The axial coupling does not contribute.
 
-    Leptons and neutrinos are exact at tree level. Valid for m_X >= 0 (NaN below); gradients are finite everywhere, also
-    at thresholds. Raises `ParameterError` for another name of `thresholds`. Source: arXiv:1801.04847 sec. 2 and
-    app. A; arXiv:1705.00619 (3 gamma).
+    Leptons and neutrinos are exact at tree level. Valid for m_X >= 0 (NaN below); gradients are
+    finite everywhere, also at thresholds. Raises `ParameterError` for another name of `thresholds`.
+    Source: arXiv:1801.04847 sec. 2 and app. A; arXiv:1705.00619 (3 gamma).
 
-    >>> from zscan.coupling import couplings
+    >>> from zscan.models.coupling import couplings
     >>> widths = partial_widths(0.05, couplings("Lmu-Ltau", 0.05, 1e-3))
     >>> f"{widths['nunu']:.4e}", float(widths["mumu"])
     ('1.3263e-09', 0.0)
@@ -115,12 +121,15 @@ def partial_widths(
 
 
 @in_float64
-def total_width(m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical") -> Float[Array, "..."]:
-    """Total width [GeV] of X at m_X [GeV]: the sum of "ee", "mumu", "tautau", "nunu", "hadrons" and "3gamma".
+def total_width(
+    m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
+) -> Float[Array, "..."]:
+    """Total width [GeV] of X at m_X [GeV]: the sum of "ee", "mumu", "tautau", "nunu", "hadrons" and
+    "3gamma".
 
     Arguments, validity, errors and source as for `partial_widths`.
 
-    >>> from zscan.coupling import couplings
+    >>> from zscan.models.coupling import couplings
     >>> round(float(total_width(0.1, couplings("Lmu-Ltau", 0.1, 1.0)) / 0.1), 4)
     0.0265
     """
@@ -131,12 +140,13 @@ def total_width(m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "phys
 def branching_ratios(
     m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
 ) -> dict[str, Float[Array, "..."]]:
-    """Branching ratios of X, with the keys of `partial_widths`; 0 where X has no width at all (as for zero couplings).
+    """Branching ratios of X, with the keys of `partial_widths`; 0 where X has no width at all (as
+    for zero couplings).
 
-    "ee", "mumu", "tautau", "nunu", "hadrons" and "3gamma" add up to 1. They depend on ratios of couplings only.
-    Arguments, validity, errors and source as for `partial_widths`.
+    "ee", "mumu", "tautau", "nunu", "hadrons" and "3gamma" add up to 1. They depend on ratios of
+    couplings only. Arguments, validity, errors and source as for `partial_widths`.
 
-    >>> from zscan.coupling import couplings
+    >>> from zscan.models.coupling import couplings
     >>> ratios = branching_ratios(0.05, couplings("B-3Lmu", 0.05, 1e-4))
     >>> float(ratios["nunu"])
     1.0
@@ -165,7 +175,14 @@ def _three_photons(m_X: Array) -> Array:
     below = m_X <= 2 * M_E.value
     y = (jnp.where(below, m_X, 0.0) / M_E.value) ** 2
     series = 17 / 5 + y * (67 / 42 + y * 128941 / 246960)
-    return 12 * math.pi * ALPHA_EM.value**3 / (4 * math.pi * 2**7 * 3**6 * 5**2 * math.pi**3) * y**4 * series
+    return (
+        12
+        * math.pi
+        * ALPHA_EM.value**3
+        / (4 * math.pi * 2**7 * 3**6 * 5**2 * math.pi**3)
+        * y**4
+        * series
+    )
 
 
 def _hadron_table(m_X: Array) -> dict[str, Array]:
@@ -173,4 +190,6 @@ def _hadron_table(m_X: Array) -> dict[str, Array]:
     inside = (m_X > _TABLE_START) & (m_X < _TABLE_END)
     above = m_X >= _TABLE_END
     values = evaluate(_TABLE, jnp.where(inside, m_X, jnp.where(above, _TABLE_END, _TABLE_START)))
-    return dict(zip(("rho", "omega", "phi", "omega_phi", "pipi"), jnp.moveaxis(values, -1, 0), strict=True))
+    return dict(
+        zip(("rho", "omega", "phi", "omega_phi", "pipi"), jnp.moveaxis(values, -1, 0), strict=True)
+    )

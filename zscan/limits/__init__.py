@@ -1,4 +1,6 @@
-"""Published limits on light resonances and projections: curves, their recast to a model, import from DarkCast."""
+"""Published limits on light resonances and projections: curves, their recast to a model, import
+from DarkCast.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from typing import overload
 
 from zscan.errors import UnknownNameError, nearest
 from zscan.limits.darkcast import LimitWarning, import_darkcast
-from zscan.limits.format import Limit, LimitError, ProductionTable, read_limit, read_production, write_limit
+from zscan.limits.format import (
+    Limit,
+    LimitError,
+    ProductionTable,
+    read_limit,
+    read_production,
+    write_limit,
+)
 from zscan.limits.strength import delta_chi2, excluded_couplings, signal_strength, signal_strengths
 
 __all__ = [
@@ -35,13 +44,15 @@ def load(name: None = None) -> tuple[Limit, ...]: ...
 @overload
 def load(name: str | Path) -> Limit: ...
 def load(name: str | Path | None = None) -> Limit | tuple[Limit, ...]:
-    """The limit `name`, or all known limits in the order of their names; `name` may be a path to a limit file.
+    """The limit `name`, or all known limits in the order of their names; `name` may be a path to a
+    limit file.
 
-    Known are the shipped limits and, as "user/NAME", those of the folder that the environment variable ZSCAN_LIMITS
-    names, such as a converted DarkCast checkout; the variable is read once.
+    Known are the shipped limits and, as "user/NAME", those of the folder that the environment
+    variable ZSCAN_LIMITS names, such as a converted DarkCast checkout; the variable is read once.
 
-    Raises `UnknownNameError` for a name that is neither, `LimitError` for an unusable file. A shipped limit is read
-    once: the same object is returned again, which keeps compiled functions valid.
+    Raises `UnknownNameError` for a name that is neither, `LimitError` for an unusable file. A
+    shipped limit is read once: the same object is returned again, which keeps compiled functions
+    valid.
 
     >>> load("NA64_NA642019imj").experiment
     'NA64'
@@ -53,7 +64,8 @@ def load(name: str | Path | None = None) -> Limit | tuple[Limit, ...]:
     path = Path(name)
     if not path.is_file():
         raise UnknownNameError(
-            f"limit {str(name)!r} is neither shipped nor a file: {nearest(str(name), list_limits())}"
+            f"limit {str(name)!r} is neither shipped nor a file: "
+            f"{nearest(str(name), list_limits())}"
         )
     return read_limit(path)
 

@@ -1,4 +1,6 @@
-"""Import of limits from a DarkCast checkout (arXiv:1801.04847); its files are parsed as text, nothing is executed."""
+"""Import of limits from a DarkCast checkout (arXiv:1801.04847); its files are parsed as text,
+nothing is executed.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,16 @@ _NO_LIMIT = 1e4  # couplings from here on mark masses without a limit (1e5 in th
 _LARGEST_FILE = 10_000_000  # bytes
 _LONGEST_DEFINITION = 100_000  # characters
 _FINAL_STATES = {
-    "e_e": "ee", "mu_mu": "mumu", "tau_tau": "tautau", "pi+_pi-": "pipi", "invisible": "invisible",
-}  # fmt: skip
+    "e_e": "ee",
+    "mu_mu": "mumu",
+    "tau_tau": "tautau",
+    "pi+_pi-": "pipi",
+    "invisible": "invisible",
+}
 _MECHANISMS = {"rho0": "rho", "eta'_gamma": "etaprime_gamma", "D*0_D0": "Dstar_D"}
 _ASSIGNMENTS = ("bibtex", "model", "production", "decay", "bounds", "efficiency")
-# Numbers that are the coupling g_X of L_mu - L_tau, radiated off a muon, although the checkout calls them eps
+# Numbers that are the coupling g_X of L_mu - L_tau, radiated off a muon, although the checkout
+# calls them eps
 _L_MU_L_TAU = ("BaBar_TheBABAR2016rlg",)
 
 
@@ -34,20 +41,24 @@ class LimitWarning(UserWarning):
 
 
 def import_darkcast(path: Path | str) -> tuple[Limit, ...]:
-    """The limits of a DarkCast checkout at `path` (folders limits and, for projections, reach), in the order of names.
+    """The limits of a DarkCast checkout at `path` (folders limits and, for projections, reach), in
+    the order of names.
 
-    Read are the definitions NAME.py, as syntax, and the data files they name. What the checkout does not say is set so:
-    confidence level 90 % and likelihood "background" (hence status "provisional"), invisible searches assume a
-    branching ratio of 1. Limits with features that `Limit` has no place for (tables of r-values, shares or windows that
-    are functions in the code, other final states or models) are left out with a `LimitWarning`. Save what is returned
-    with `write_limit`. Cite the original publications (`references`) and arXiv:1801.04847.
+    Read are the definitions NAME.py, as syntax, and the data files they name. What the checkout
+    does not say is set so: confidence level 90 % and likelihood "background" (hence status
+    "provisional"), invisible searches assume a branching ratio of 1. Limits with features that
+    `Limit` has no place for (tables of r-values, shares or windows that are functions in the code,
+    other final states or models) are left out with a `LimitWarning`. Save what is returned with
+    `write_limit`. Cite the original publications (`references`) and arXiv:1801.04847.
 
     Raises `ForeignFileError` when there is no checkout at `path`.
     """
     root = Path(path).resolve()
     folders = [folder for folder in (root / "limits", root / "reach") if folder.is_dir()]
     if not folders:
-        raise ForeignFileError(f"{root} is no DarkCast checkout: it has no folder 'limits' or 'reach'")
+        raise ForeignFileError(
+            f"{root} is no DarkCast checkout: it has no folder 'limits' or 'reach'"
+        )
     limits = []
     for folder in folders:
         for file in sorted(folder.glob("*.py")):
@@ -55,7 +66,9 @@ def import_darkcast(path: Path | str) -> tuple[Limit, ...]:
                 limit = _limit(file, root)
                 check(limit)
             except (ForeignFileError, LimitError, RecursionError) as error:
-                warnings.warn(LimitWarning(f"{file.relative_to(root)} left out: {error}"), stacklevel=2)
+                warnings.warn(
+                    LimitWarning(f"{file.relative_to(root)} left out: {error}"), stacklevel=2
+                )
             else:
                 limits.append(limit)
     return tuple(limits)
@@ -85,7 +98,10 @@ def _limit(file: Path, root: Path) -> Limit:
         raise ForeignFileError(f"{len(columns)} columns of data do not go with its efficiency")
     corrected = file.stem in _L_MU_L_TAU
     bibtex = _literal(found["bibtex"], str)
-    keys, eprint = re.findall(r"@\w+\{([^,\s]+),", bibtex), re.search(r"eprint\s*=\s*[\"{]([\w./-]+)", bibtex)
+    keys, eprint = (
+        re.findall(r"@\w+\{([^,\s]+),", bibtex),
+        re.search(r"eprint\s*=\s*[\"{]([\w./-]+)", bibtex),
+    )
     return Limit(
         name=file.stem,
         experiment=file.stem.split("_")[0],
@@ -121,9 +137,13 @@ def _assignments(module: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 def _call(node: ast.expr, *names: str) -> ast.Call:
     """`node` as the call darkcast.NAME(...) with one of `names`."""
-    if isinstance(node, ast.Call) and ast.unparse(node.func) in [f"darkcast.{name}" for name in names]:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in [
+        f"darkcast.{name}" for name in names
+    ]:
         return node
-    raise ForeignFileError(f"expected a call of {' or '.join(names)}, found {ast.unparse(node)[:60]!r}")
+    raise ForeignFileError(
+        f"expected a call of {' or '.join(names)}, found {ast.unparse(node)[:60]!r}"
+    )
 
 
 def _literal(node: ast.expr, *kinds: type) -> Any:
@@ -139,14 +159,18 @@ def _literal(node: ast.expr, *kinds: type) -> Any:
 def _final_states(node: ast.expr) -> tuple[str, ...]:
     decays = _literal(node, str, list)
     names = [decays] if isinstance(decays, str) else decays
-    unknown = [str(name) for name in names if not isinstance(name, str) or name not in _FINAL_STATES]
+    unknown = [
+        str(name) for name in names if not isinstance(name, str) or name not in _FINAL_STATES
+    ]
     if unknown or not names:
         raise ForeignFileError(f"final states {', '.join(unknown)} are not known")
     return tuple(_FINAL_STATES[name] for name in names)
 
 
 def _model_decays(node: ast.expr) -> tuple[str, ...]:
-    """Restriction of the decays of the dark photon; how it gets its invisible width is of no interest here."""
+    """Restriction of the decays of the dark photon; how it gets its invisible width is of no
+    interest here.
+    """
     call = _call(node, "Model")
     if not call.args or _literal(call.args[0], str) != "dark_photon":
         raise ForeignFileError(f"reference model {ast.unparse(node)[:60]!r} is not the dark photon")
@@ -154,7 +178,9 @@ def _model_decays(node: ast.expr) -> tuple[str, ...]:
     return _final_states(states[0]) if states else ()
 
 
-def _production(node: ast.expr, name: str, root: Path) -> tuple[tuple[str, ...], ProductionTable | None]:
+def _production(
+    node: ast.expr, name: str, root: Path
+) -> tuple[tuple[str, ...], ProductionTable | None]:
     call = _call(node, "Production")
     if len(call.args) != 1 or call.keywords:
         raise ForeignFileError(f"production {ast.unparse(node)[:60]!r} is not known")
@@ -168,24 +194,32 @@ def _production(node: ast.expr, name: str, root: Path) -> tuple[tuple[str, ...],
             raise ForeignFileError(f"{file.name}: its first line does not name its columns")
         if not ((array[:, 1:] >= 0).all() and (array[:, 1:].sum(axis=1) > 0).all()):
             raise ForeignFileError(f"{file.name}: shares must not be negative nor all be 0")
-        return mechanisms, ProductionTable(file.stem, mechanisms, array[:, 0], array[:, 1:], ("Ilten:2018crw",))
+        return mechanisms, ProductionTable(
+            file.stem, mechanisms, array[:, 0], array[:, 1:], ("Ilten:2018crw",)
+        )
     value = _literal(argument, str, dict)
     if isinstance(value, str):
         return _mechanisms([value]), None
-    if not all(isinstance(share, int | float) and 0 <= share < math.inf for share in value.values()):
+    if not all(
+        isinstance(share, int | float) and 0 <= share < math.inf for share in value.values()
+    ):
         raise ForeignFileError("shares of production are not plain numbers")
     shares = {mechanism: float(share) for mechanism, share in value.items() if share > 0}
     mechanisms = _mechanisms(list(shares))
     if len(mechanisms) == 1:
         return mechanisms, None
-    return mechanisms, ProductionTable(name, mechanisms, np.array([1.0]), np.array([list(shares.values())]))
+    return mechanisms, ProductionTable(
+        name, mechanisms, np.array([1.0]), np.array([list(shares.values())])
+    )
 
 
 def _mechanisms(names: Sequence[str]) -> tuple[str, ...]:
     known = tuple(_MECHANISMS.get(name, name) for name in names)
     unknown = [name for name in known if name not in MECHANISMS]
     if unknown or not known:
-        raise ForeignFileError(f"production mechanisms {', '.join(map(str, unknown))} are not known")
+        raise ForeignFileError(
+            f"production mechanisms {', '.join(map(str, unknown))} are not known"
+        )
     return known
 
 
@@ -202,7 +236,10 @@ def _efficiency(call: ast.Call) -> dict[str, Any]:
         if isinstance(given["t1"], ast.Lambda):
             arguments = [argument.arg for argument in given["t1"].args.args]
             if len(arguments) == 1:
-                return {"efficiency": "window", "t1": ast.unparse(_formula(given["t1"].body, arguments[0]))}
+                return {
+                    "efficiency": "window",
+                    "t1": ast.unparse(_formula(given["t1"].body, arguments[0])),
+                }
     raise ForeignFileError(f"efficiency {ast.unparse(call)[:60]!r} is not known")
 
 
@@ -212,7 +249,9 @@ def _formula(node: ast.expr, mass: str) -> ast.expr:
         return ast.Name("m")
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return node
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div | ast.Pow):
+    if isinstance(node, ast.BinOp) and isinstance(
+        node.op, ast.Add | ast.Sub | ast.Mult | ast.Div | ast.Pow
+    ):
         return ast.BinOp(_formula(node.left, mass), node.op, _formula(node.right, mass))
     text = ast.unparse(node)
     particle = re.fullmatch(r"darkcast\.pars\.m[fm]s\['(\w+)'\]", text)
@@ -223,7 +262,11 @@ def _formula(node: ast.expr, mass: str) -> ast.expr:
 
 
 def _quotient(node: ast.expr) -> float:
-    parts = (node.left, node.right) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) else (node,)
+    parts = (
+        (node.left, node.right)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+        else (node,)
+    )
     numbers = [float(_literal(part, int, float)) for part in parts]
     if min(numbers) <= 0:
         raise ForeignFileError(f"ratio of lengths {ast.unparse(node)!r} is not positive")
@@ -234,7 +277,9 @@ def _data(call: ast.Call, root: Path) -> list[np.ndarray]:
     file = _data_file(call, root)
     array = _numbers(_text(file, root), file.name)
     if array.shape[1] not in (2, 3):
-        raise ForeignFileError(f"{file.name}: expected two or three columns, found {array.shape[1]}")
+        raise ForeignFileError(
+            f"{file.name}: expected two or three columns, found {array.shape[1]}"
+        )
     broken = (array[:, 1:] >= _NO_LIMIT).any(axis=1)
     if array.shape[1] == 3:
         broken |= array[:, 1] > array[:, 2]
@@ -255,18 +300,31 @@ def _text(file: Path, root: Path) -> str:
     if not file.is_relative_to(root):
         raise ForeignFileError(f"{file} lies outside the checkout")
     if not file.is_file() or file.stat().st_size > _LARGEST_FILE:
-        raise ForeignFileError(f"{file.name} is missing, no file or larger than {_LARGEST_FILE} bytes")
+        raise ForeignFileError(
+            f"{file.name} is missing, no file or larger than {_LARGEST_FILE} bytes"
+        )
     return file.read_text(encoding="utf-8", errors="replace")
 
 
 def _numbers(text: str, name: str) -> np.ndarray:
     """Rows of numbers, masses increasing; of equal masses the first one is kept."""
-    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [
+        line.split()
+        for line in text.splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
     try:
         array = np.array([[float(word) for word in line] for line in lines], dtype=np.float64)
     except ValueError as error:
         raise ForeignFileError(f"{name}: {error}") from error
-    if array.ndim != 2 or array.shape[0] < 2 or not np.isfinite(array).all() or not (array[:, 0] > 0).all():
-        raise ForeignFileError(f"{name}: expected at least two rows of finite numbers, with positive masses")
+    if (
+        array.ndim != 2
+        or array.shape[0] < 2
+        or not np.isfinite(array).all()
+        or not (array[:, 0] > 0).all()
+    ):
+        raise ForeignFileError(
+            f"{name}: expected at least two rows of finite numbers, with positive masses"
+        )
     _, first = np.unique(array[:, 0], return_index=True)
     return array[first]

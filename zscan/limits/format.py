@@ -1,4 +1,6 @@
-"""The file of a limit curve: one TOML table per curve, read into a frozen `Limit` with all faults reported at once."""
+"""The file of a limit curve: one TOML table per curve, read into a frozen `Limit` with all faults
+reported at once.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -30,8 +33,13 @@ CHOICES = {
 }
 # Final states of a limit and the channels of `zscan.kernels.widths.partial_widths` that they add up
 FINAL_STATES = {
-    "ee": "ee", "mumu": "mumu", "tautau": "tautau", "pipi": "pipi", "hadrons": "hadrons", "invisible": "nunu",
-}  # fmt: skip
+    "ee": "ee",
+    "mumu": "mumu",
+    "tautau": "tautau",
+    "pipi": "pipi",
+    "hadrons": "hadrons",
+    "invisible": "nunu",
+}
 COLUMNS = (
     ("mass", "value"),
     ("mass", "value", "env_min", "env_max"),
@@ -39,15 +47,48 @@ COLUMNS = (
 )
 # Keys of a file in the order in which they are written
 _KEYS = (
-    "format", "name", "experiment", "arxiv", "references", "kind", "status", "cl", "excludes", "quantity",
-    "reference_model", "reference_branching_ratio", "reference_decays", "production", "production_table",
-    "final_states", "efficiency", "t1", "lratio", "likelihood", "source", "note", "columns", "rows",
-)  # fmt: skip
-_OPTIONAL = (
-    "arxiv", "reference_model", "reference_branching_ratio", "reference_decays", "production_table", "t1", "lratio",
+    "format",
+    "name",
+    "experiment",
+    "arxiv",
+    "references",
+    "kind",
+    "status",
+    "cl",
+    "excludes",
+    "quantity",
+    "reference_model",
+    "reference_branching_ratio",
+    "reference_decays",
+    "production",
+    "production_table",
+    "final_states",
+    "efficiency",
+    "t1",
+    "lratio",
+    "likelihood",
+    "source",
     "note",
-)  # fmt: skip
-_ELSEWHERE = ("format", "excludes", "production_table", "columns", "rows")  # keys that are no fields of Limit
+    "columns",
+    "rows",
+)
+_OPTIONAL = (
+    "arxiv",
+    "reference_model",
+    "reference_branching_ratio",
+    "reference_decays",
+    "production_table",
+    "t1",
+    "lratio",
+    "note",
+)
+_ELSEWHERE = (
+    "format",
+    "excludes",
+    "production_table",
+    "columns",
+    "rows",
+)  # keys that are no fields of Limit
 
 
 class LimitError(CardError):
@@ -56,7 +97,9 @@ class LimitError(CardError):
 
 @dataclass(frozen=True, eq=False)
 class ProductionTable:
-    """Shares of production for the dark photon, up to a norm: linear between masses, constant beyond the ends."""
+    """Shares of production for the dark photon, up to a norm: linear between masses, constant
+    beyond the ends.
+    """
 
     name: str
     mechanisms: tuple[str, ...]
@@ -70,22 +113,25 @@ class ProductionTable:
 class Limit:
     """A published limit curve, or a projection, with what is needed to recast it.
 
-    At `mass` [GeV] couplings above `value` are excluded at confidence level `cl`, or those between `value` and `upper`
-    where there is an `upper`; NaN breaks the curve (a veto or a gap). `env_min` and `env_max` are the strongest and the
-    weakest value of a ragged curve nearby, `value` then is their typical one.
+    At `mass` [GeV] couplings above `value` are excluded at confidence level `cl`, or those between
+    `value` and `upper` where there is an `upper`; NaN breaks the curve (a veto or a gap). `env_min`
+    and `env_max` are the strongest and the weakest value of a ragged curve nearby, `value` then is
+    their typical one.
 
-    The numbers are `quantity` ("eps", "g_X" or "branching_ratio") for `reference_model`: "dark-photon" without
-    neutrinos, or "Lmu-Ltau" without loop mixing. X is produced by `production` (shares in `production_table` when there
-    are several), decays to `final_states`, and must do so within a window: `efficiency` "prompt" and "invisible" are
-    fully efficient, "window" ends at the proper time `t1` (formula of the mass m in GeV, result in s), "dump" is a
-    shield followed by a volume `lratio` times as long, "displaced" as `zscan.kernels.recast.displaced_window`.
-    `reference_branching_ratio` is the one the experiment assumes, if not that of the reference model, whose decays
-    are restricted to `reference_decays` where these are given. `likelihood` chooses the form of `delta_chi2`.
+    The numbers are `quantity` ("eps", "g_X" or "branching_ratio") for `reference_model`:
+    "dark-photon" without neutrinos, or "Lmu-Ltau" without loop mixing. X is produced by
+    `production` (shares in `production_table` when there are several), decays to `final_states`,
+    and must do so within a window: `efficiency` "prompt" and "invisible" are fully efficient,
+    "window" ends at the proper time `t1` (formula of the mass m in GeV, result in s), "dump" is a
+    shield followed by a volume `lratio` times as long, "displaced" as
+    `zscan.kernels.recast.displaced_window`. `reference_branching_ratio` is the one the experiment
+    assumes, if not that of the reference model, whose decays are restricted to `reference_decays`
+    where these are given. `likelihood` chooses the form of `delta_chi2`.
 
-    `status`: "published" numbers, "digitised" from a figure or thinned from a data file, "derived" by others from the
-    data, or "provisional": estimated, third-party, or with a confidence level that could not be checked (see `note`).
-    `references` are BibTeX keys. Compared and hashed by identity.
-    """
+    `status`: "published" numbers, "digitised" from a figure or thinned from a data file, "derived"
+    by others from the data, or "provisional": estimated, third-party, or with a confidence level
+    that could not be checked (see `note`). `references` are BibTeX keys. Compared and hashed by
+    identity."""
 
     name: str
     experiment: str
@@ -126,12 +172,28 @@ class Limit:
         """What is excluded: "above" the curve or "between" its two edges."""
         return "above" if self.upper is None else "between"
 
+    @property
+    def error(self) -> float:
+        """One standard deviation of a signal strength around zero, or the expected events per unit
+        of chi2 if counted.
+
+        Chosen such that delta chi2 at mu = 1 is that of the confidence level, see
+        `zscan.limits.delta_chi2`."""
+        if self.likelihood == "counting":
+            return -1 / (2 * math.log1p(-self.cl))
+        return 1 / NormalDist().inv_cdf((1 + self.cl) / 2)
+
     def columns(self) -> dict[str, np.ndarray]:
         """The arrays by column name."""
         if self.upper is not None:
             return {"mass": self.mass, "lower": self.value, "upper": self.upper}
         if self.env_min is not None and self.env_max is not None:
-            return {"mass": self.mass, "value": self.value, "env_min": self.env_min, "env_max": self.env_max}
+            return {
+                "mass": self.mass,
+                "value": self.value,
+                "env_min": self.env_min,
+                "env_max": self.env_max,
+            }
         return {"mass": self.mass, "value": self.value}
 
 
@@ -139,20 +201,33 @@ def read_production(path: Path) -> ProductionTable:
     """The production table in a file; raises `LimitError`."""
     table = _toml(path)
     columns, rows = table.get("columns"), table.get("rows")
-    faults = [] if isinstance(columns, list) and columns[:1] == ["mass"] else [Fault("columns", "must begin with mass")]
+    faults = (
+        []
+        if isinstance(columns, list) and columns[:1] == ["mass"]
+        else [Fault("columns", "must begin with mass")]
+    )
     array = _array(rows)
     if not faults and (array.ndim != 2 or array.shape[1] != len(columns or [])):
         faults.append(Fault("rows", "must be rows of numbers, one for each column"))
     if not faults and not _shares_ok(array):
-        faults.append(Fault("rows", "masses must be positive and increase, shares not be negative nor all be 0"))
+        faults.append(
+            Fault(
+                "rows", "masses must be positive and increase, shares not be negative nor all be 0"
+            )
+        )
     if faults:
         raise LimitError(str(path), faults)
     references, note = tuple(table.get("references", ())), table.get("note", "")
-    return ProductionTable(path.stem, tuple(table["columns"][1:]), array[:, 0], array[:, 1:], references, note)
+    return ProductionTable(
+        path.stem, tuple(table["columns"][1:]), array[:, 0], array[:, 1:], references, note
+    )
 
 
-def read_limit(path: Path, production: Callable[[Path], ProductionTable] = read_production) -> Limit:
-    """The limit in a file; `production` reads its production table, from the folder `production` beside it.
+def read_limit(
+    path: Path, production: Callable[[Path], ProductionTable] = read_production
+) -> Limit:
+    """The limit in a file; `production` reads its production table, from the folder `production`
+    beside it.
 
     Raises `LimitError` that lists every fault.
     """
@@ -165,7 +240,9 @@ def read_limit(path: Path, production: Callable[[Path], ProductionTable] = read_
     shares = production(path.parent / "production" / f"{name}.toml") if name else None
     lists = ("references", "production", "final_states", "reference_decays")
     given: dict[str, Any] = {
-        key: tuple(value) if key in lists else value for key, value in table.items() if key not in _ELSEWHERE
+        key: tuple(value) if key in lists else value
+        for key, value in table.items()
+        if key not in _ELSEWHERE
     }
     given |= {"value" if key == "lower" else key: column for key, column in data.items()}
     limit = Limit(**{"arxiv": "", "reference_model": "", **given}, production_table=shares)
@@ -178,15 +255,21 @@ def read_limit(path: Path, production: Callable[[Path], ProductionTable] = read_
 def _shares_ok(array: np.ndarray) -> bool:
     mass, shares = array[:, 0], array[:, 1:]
     increasing = bool((mass > 0).all() and (np.diff(mass) > 0).all())
-    return increasing and bool(np.isfinite(array).all() and (shares >= 0).all() and (shares.sum(axis=1) > 0).all())
+    return increasing and bool(
+        np.isfinite(array).all() and (shares >= 0).all() and (shares.sum(axis=1) > 0).all()
+    )
 
 
 def to_table(limit: Limit) -> dict[str, Any]:
     """The table of a limit file, keys in their order; `rows` is an array."""
     table = {key: getattr(limit, key) for key in _KEYS[1:-2]}  # without format, columns and rows
     table["production_table"] = limit.production_table.name if limit.production_table else None
-    table = {"format": FORMAT} | {key: value for key, value in table.items() if value not in (None, "", ())}
-    table = {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
+    table = {"format": FORMAT} | {
+        key: value for key, value in table.items() if value not in (None, "", ())
+    }
+    table = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in table.items()
+    }
     columns = limit.columns()
     return table | {"columns": list(columns), "rows": np.stack(list(columns.values()), axis=1)}
 
@@ -199,7 +282,8 @@ def check(limit: Limit) -> None:
 
 
 def write_limit(limit: Limit, folder: Path | str) -> Path:
-    """Write `limit` to FOLDER/NAME.toml and its production table to FOLDER/production; `load` reads the file back.
+    """Write `limit` to FOLDER/NAME.toml and its production table to FOLDER/production; `load` reads
+    the file back.
 
     Raises `LimitError` for a limit that cannot be read back.
     """
@@ -208,8 +292,16 @@ def write_limit(limit: Limit, folder: Path | str) -> Path:
     if limit.production_table is not None:
         (folder / "production").mkdir(parents=True, exist_ok=True)
         table = limit.production_table
-        header = {"format": FORMAT, "name": table.name, "references": list(table.references), "note": table.note}
-        header |= {"columns": ["mass", *table.mechanisms], "rows": np.column_stack([table.mass, table.shares])}
+        header = {
+            "format": FORMAT,
+            "name": table.name,
+            "references": list(table.references),
+            "note": table.note,
+        }
+        header |= {
+            "columns": ["mass", *table.mechanisms],
+            "rows": np.column_stack([table.mass, table.shares]),
+        }
         (folder / "production" / f"{table.name}.toml").write_text(_text(header), encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{limit.name}.toml"
@@ -219,7 +311,11 @@ def write_limit(limit: Limit, folder: Path | str) -> Path:
 
 def _text(table: Mapping[str, Any]) -> str:
     # json writes strings, numbers and lists as TOML does, but for NaN, which occurs in rows only
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items() if key != "rows"]
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in table.items()
+        if key != "rows"
+    ]
     rows = [f"    [{', '.join(repr(float(x)) for x in row)}]," for row in table["rows"]]
     return "\n".join([*lines, "rows = [", *rows, "]", ""])
 
@@ -230,7 +326,9 @@ def _toml(path: Path) -> dict[str, Any]:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LimitError(str(path), [Fault("file", f"cannot be read: {error}")]) from error
     if table.get("format") != FORMAT:
-        raise LimitError(str(path), [Fault("format", "unknown format", table.get("format"), str(FORMAT))])
+        raise LimitError(
+            str(path), [Fault("format", "unknown format", table.get("format"), str(FORMAT))]
+        )
     return table
 
 
@@ -264,7 +362,11 @@ def _plain_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
     for key in ("name", "production_table"):
         if not re.fullmatch(r"[\w+-]+", str(table.get(key, "-"))):
             yield Fault(key, "must consist of letters, digits, _, + and -", table[key])
-    names = {"production": MECHANISMS, "final_states": FINAL_STATES, "reference_decays": FINAL_STATES}
+    names = {
+        "production": MECHANISMS,
+        "final_states": FINAL_STATES,
+        "reference_decays": FINAL_STATES,
+    }
     for key in ("references", *names):
         value = table.get(key, ["-"])
         if not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
@@ -278,18 +380,30 @@ def _plain_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _dependent_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
-    efficiency, lratio, assumed = (table.get(key) for key in ("efficiency", "lratio", "reference_branching_ratio"))
+    efficiency, lratio, assumed = (
+        table.get(key) for key in ("efficiency", "lratio", "reference_branching_ratio")
+    )
     if (efficiency == "window") != bool(table.get("t1")):
         yield Fault("t1", "goes with efficiency 'window', and only with it")
-    if (efficiency == "dump") != ("lratio" in table) or ("lratio" in table and not _number(lratio, 0, math.inf)):
-        yield Fault("lratio", "a positive number goes with efficiency 'dump', and only with it", lratio)
+    if (efficiency == "dump") != ("lratio" in table) or (
+        "lratio" in table and not _number(lratio, 0, math.inf)
+    ):
+        yield Fault(
+            "lratio", "a positive number goes with efficiency 'dump', and only with it", lratio
+        )
     if (efficiency in ("dump", "displaced")) != (table.get("excludes") == "between"):
-        yield Fault("excludes", "is 'between' for the efficiencies 'dump' and 'displaced', else 'above'")
+        yield Fault(
+            "excludes", "is 'between' for the efficiencies 'dump' and 'displaced', else 'above'"
+        )
     if assumed is not None and not _number(assumed, 0, 1.0000001):
         yield Fault("reference_branching_ratio", "must be a number above 0 and at most 1", assumed)
     dark_photon = table.get("reference_model") == "dark-photon"
     if (table.get("quantity") == "eps") != dark_photon:
-        yield Fault("quantity", "is eps for the reference model dark-photon, and only for it", table.get("quantity"))
+        yield Fault(
+            "quantity",
+            "is eps for the reference model dark-photon, and only for it",
+            table.get("quantity"),
+        )
     absolute = table.get("quantity") == "branching_ratio"
     if absolute != (not table.get("reference_model")):
         yield Fault("reference_model", "is needed, but for the quantity branching_ratio")
@@ -298,13 +412,21 @@ def _dependent_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
     if (len(table["production"]) > 1) != ("production_table" in table):
         yield Fault("production_table", "goes with more than one production mechanism")
     if "production_table" in table and not dark_photon:
-        yield Fault("production_table", "holds shares for the dark photon, which must be the reference model")
+        yield Fault(
+            "production_table",
+            "holds shares for the dark photon, which must be the reference model",
+        )
 
 
 def _curve_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
     columns, excludes = table.get("columns"), table.get("excludes")
     if not isinstance(columns, list) or tuple(columns) not in COLUMNS:
-        yield Fault("columns", "unknown set of columns", columns, " | ".join(", ".join(names) for names in COLUMNS))
+        yield Fault(
+            "columns",
+            "unknown set of columns",
+            columns,
+            " | ".join(", ".join(names) for names in COLUMNS),
+        )
         return
     if ("lower" in columns) != (excludes == "between"):
         yield Fault("columns", "lower and upper go with excludes = 'between'", columns)
@@ -316,13 +438,20 @@ def _curve_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
     broken = np.isnan(values).any(axis=1)
     if not (np.isfinite(mass).all() and (mass > 0).all() and (np.diff(mass) > 0).all()):
         yield Fault("rows", "masses must be positive and increase")
-    if not (np.isnan(values).all(axis=1) == broken).all() or not (values[~broken] > 0).all() or broken.all():
+    if (
+        not (np.isnan(values).all(axis=1) == broken).all()
+        or not (values[~broken] > 0).all()
+        or broken.all()
+    ):
         yield Fault("rows", "values must be positive, or all NaN in a row that breaks the curve")
     elif not np.isfinite(values[~broken]).all():
         yield Fault("rows", "values must be finite")
     elif "lower" in columns and (values[~broken, 0] > values[~broken, 1]).any():
         yield Fault("rows", "lower must not exceed upper")
-    elif "env_min" in columns and not ((values[:, 1] <= values[:, 0]) & (values[:, 0] <= values[:, 2]))[~broken].all():
+    elif (
+        "env_min" in columns
+        and not ((values[:, 1] <= values[:, 0]) & (values[:, 0] <= values[:, 2]))[~broken].all()
+    ):
         yield Fault("rows", "value must lie between env_min and env_max")
     if isinstance(table.get("t1"), str) and table["t1"]:
         try:
@@ -332,7 +461,9 @@ def _curve_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault("t1", str(error))
         else:
             if not (np.isfinite(ends) & (ends > 0)).all():
-                yield Fault("t1", "must be finite and positive at all masses of the curve", table["t1"])
+                yield Fault(
+                    "t1", "must be finite and positive at all masses of the curve", table["t1"]
+                )
 
 
 def _number(value: Any, above: float, below: float) -> bool:

@@ -1,4 +1,6 @@
-"""Arithmetic formulas of the mass in limit files, such as the lifetime window of a search: parsed, never executed."""
+"""Arithmetic formulas of the mass in limit files, such as the lifetime window of a search: parsed,
+never executed.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ Numbers = TypeVar("Numbers", Array, np.ndarray)
 
 
 def evaluate(formula: str, m_X: Numbers) -> Numbers:
-    """Value of `formula` at the masses m_X [GeV]; numbers, + - * / **, brackets, m and the keys of `NAMES`.
+    """Value of `formula` at the masses m_X [GeV]; numbers, + - * / **, brackets, m and the keys of
+    `NAMES`.
 
     Shape of m_X. Raises `ParameterError` for anything else and for arithmetic that fails.
 
@@ -52,7 +55,11 @@ def evaluate(formula: str, m_X: Numbers) -> Numbers:
 
 
 def _value(node: ast.AST, m_X: Any) -> Any:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+    if (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, int | float)
+        and not isinstance(node.value, bool)
+    ):
         return float(node.value)
     if isinstance(node, ast.Name) and node.id == "m":
         return m_X
@@ -62,4 +69,6 @@ def _value(node: ast.AST, m_X: Any) -> Any:
         return _OPERATORS[type(node.op)](_value(node.left, m_X), _value(node.right, m_X))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand, m_X)
-    raise ValueError(f"{ast.unparse(node)!r} is not allowed; allowed: numbers, + - * / **, m, {', '.join(NAMES)}")
+    raise ValueError(
+        f"{ast.unparse(node)!r} is not allowed; allowed: numbers, + - * / **, m, {', '.join(NAMES)}"
+    )

@@ -1,11 +1,11 @@
-"""Signal strengths and excluded couplings: the curves of `zscan.limits` and the kernels of recasting, put together."""
+"""Signal strengths and excluded couplings: the curves of `zscan.limits` and the kernels of
+recasting, put together.
+"""
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import NamedTuple
 
 import jax
@@ -15,17 +15,17 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from zscan.coupling import Couplings, couplings
 from zscan.errors import ParameterError
 from zscan.kernels import recast
+from zscan.kernels.couplings import Couplings
 from zscan.kernels.recast import BR_K_MUNU, HBAR, Search
 from zscan.kernels.widths import branching_ratios, partial_widths, total_width
 from zscan.limits.format import FINAL_STATES, Limit, ProductionTable
 from zscan.limits.formula import evaluate
-from zscan.model import Model, load_model
+from zscan.models import Model, ModelType, couplings, load_charged, load_model
 from zscan.precision import as_float64, in_float64
 
-_REFERENCES: dict[str, Model | str] = {
+_REFERENCES: dict[str, ModelType | str] = {
     "dark-photon": "dark-photon",
     "Lmu-Ltau": Model("Lmu-Ltau without loop mixing", L=(0, 1, -1), E=(0, 1, -1), N=(0, 1, -1)),
 }
@@ -35,33 +35,37 @@ _REFERENCES: dict[str, Model | str] = {
 def signal_strengths(
     limits: Sequence[Limit], m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
 ) -> tuple[Float[Array, "..."], ...]:
-    """Signal strength of every limit for the on-shell `couplings` of `zscan.coupling`, one array each.
+    """Signal strength of every limit for the on-shell `couplings` of `zscan.couplings`, one array
+    each.
 
-    mu is the expected signal over the signal that the limit excludes: the point is excluded at the confidence level of
-    the limit where mu > 1; NaN where the limit says nothing (outside its masses, in a veto). m_X [GeV] broadcasts
-    against the leaves of `couplings`; what depends on m_X alone is evaluated on its shape, and widths and production
-    rates are shared between the limits. Pure and differentiable in m_X and all couplings; compiled once per set of
-    limits and shapes. `thresholds` as for `zscan.kernels.widths.partial_widths`.
+    mu is the expected signal over the signal that the limit excludes: the point is excluded at the
+    confidence level of the limit where mu > 1; NaN where the limit says nothing (outside its
+    masses, in a veto). m_X [GeV] broadcasts against the leaves of `couplings`; what depends on m_X
+    alone is evaluated on its shape, and widths and production rates are shared between the limits.
+    Pure and differentiable in m_X and all couplings; compiled once per set of limits and shapes.
+    `thresholds` as for `zscan.kernels.widths.partial_widths`.
 
-    Assumes what every recast does: the acceptance is that of the reference model, decays are to the final state of the
-    search only, and X is narrow. Good to 10-20 % in the coupling; production by hadrons rests on vector-meson
-    dominance. Source: arXiv:1801.04847.
-    """
+    Assumes what every recast does: the acceptance is that of the reference model, decays are to the
+    final state of the search only, and X is narrow. Good to 10-20 % in the coupling; production by
+    hadrons rests on vector-meson dominance. Source: arXiv:1801.04847."""
     m_X, *leaves = as_float64(m_X, *jax.tree.leaves(couplings))
     couplings = jax.tree.unflatten(jax.tree.structure(couplings), leaves)
-    return tuple(_mu(*arguments) for arguments in _arguments(tuple(limits), m_X, couplings, thresholds))
+    return tuple(
+        _mu(*arguments) for arguments in _arguments(tuple(limits), m_X, couplings, thresholds)
+    )
 
 
 def signal_strength(
     limit: Limit,
-    model: Model | str,
+    model: ModelType | str,
     m_X: ArrayLike,
     g_X: ArrayLike,
     eps: ArrayLike | None = None,
     *,
     thresholds: str = "physical",
 ) -> Float[Array, "..."]:
-    """Signal strength mu of `model` at m_X [GeV], g_X and eps (added to the model's mixing), which broadcast.
+    """Signal strength mu of `model` at m_X [GeV], g_X and eps (added to the model's mixing), which
+    broadcast.
 
     See `signal_strengths`; g_X is read as eps for the model "dark-photon".
 
@@ -69,17 +73,20 @@ def signal_strength(
     >>> round(float(signal_strength(load("NA64_NA642019imj"), "Lmu-Ltau", 0.02, 5e-3)), 2)
     1.35
     """
-    return signal_strengths((limit,), m_X, couplings(model, m_X, g_X, eps), thresholds=thresholds)[0]
+    return signal_strengths((limit,), m_X, couplings(model, m_X, g_X, eps), thresholds=thresholds)[
+        0
+    ]
 
 
 @in_float64
 def excluded_couplings(
-    limit: Limit, model: Model | str, m_X: ArrayLike, *, thresholds: str = "physical"
+    limit: Limit, model: ModelType | str, m_X: ArrayLike, *, thresholds: str = "physical"
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """The couplings g_X between which `model` is excluded at m_X [GeV]: (g_lo, g_hi), each of the shape of m_X.
+    """The couplings g_X between which `model` is excluded at m_X [GeV]: (g_lo, g_hi), each of the
+    shape of m_X.
 
-    NaN where nothing is excluded, g_hi = inf for limits without an upper edge. Needs a model whose couplings are
-    proportional to g_X, so without a fixed `eps`: raises `ParameterError` otherwise.
+    NaN where nothing is excluded, g_hi = inf for limits without an upper edge. Needs a model whose
+    couplings are proportional to g_X, so without a fixed `eps`: raises `ParameterError` otherwise.
 
     >>> from zscan.limits import load
     >>> g_lo, g_hi = excluded_couplings(load("NA64_NA642019imj"), "Lmu-Ltau", 0.02)
@@ -87,35 +94,38 @@ def excluded_couplings(
     (0.0043, inf)
     """
     loaded = load_model(model)
-    if not isinstance(loaded, Model) or loaded.eps:
+    if not loaded.scales_with_coupling:
         raise ParameterError(
-            f"the couplings of model {loaded.name!r} are not proportional to g_X (it has a fixed eps, or no charges); "
-            "scan signal_strength instead"
+            f"the couplings of model {loaded.name!r} are not proportional to g_X (it has a fixed "
+            "eps, or no charges); scan signal_strength instead"
         )
     (m_X,) = as_float64(m_X)
-    (arguments,) = _arguments((limit,), m_X, couplings(loaded, m_X, 1.0), thresholds)
+    (arguments,) = _arguments((limit,), m_X, load_charged(loaded).couplings(m_X, 1.0), thresholds)
     return _edges(*arguments)
 
 
 @in_float64
 def delta_chi2(limit: Limit, mu: ArrayLike) -> Float[Array, "..."]:
-    """-2 ln L of a signal strength, from a limit alone: an assumption on the form of the likelihood.
+    """-2 ln L of a signal strength, from a limit alone: an assumption on the form of the
+    likelihood.
 
-    `limit.likelihood` "counting", no background and no event: 2 ln(1/(1 - cl)) mu (4.61 mu at 90 %); "background", a
-    Gaussian around no signal: z^2 mu^2 with the two-sided quantile z of cl (2.71 mu^2 at 90 %). Both are 0 without a
-    signal and reach the value of the confidence level at mu = 1.
+    `limit.likelihood` "counting", no background and no event: 2 ln(1/(1 - cl)) mu (4.61 mu at 90
+    %); "background", a Gaussian around no signal: z^2 mu^2 with the two-sided quantile z of cl
+    (2.71 mu^2 at 90 %). Both are 0 without a signal and reach the value of the confidence level at
+    mu = 1.
 
     >>> from zscan.limits import load
-    >>> [round(float(delta_chi2(load(name), 1.0)), 2) for name in ("NA64_NA642019imj", "BaBar_Lees2014xha")]
+    >>> limits = [load(name) for name in ("NA64_NA642019imj", "BaBar_Lees2014xha")]
+    >>> [round(float(delta_chi2(limit, 1.0)), 2) for limit in limits]
     [4.61, 2.71]
     """
     (mu,) = as_float64(mu)
-    if limit.likelihood == "counting":
-        return -2 * math.log1p(-limit.cl) * mu
-    return NormalDist().inv_cdf((1 + limit.cl) / 2) ** 2 * mu**2
+    deviation = mu / limit.error
+    return deviation if limit.likelihood == "counting" else deviation**2
 
 
-# Compiled in pieces: what depends on a limit is compiled for the shape of m_X only, the rest for all limits alike
+# Compiled in pieces: what depends on a limit is compiled for the shape of m_X only, the rest for
+# all limits alike
 _mu = jax.jit(recast.signal_strength)
 _edges = jax.jit(recast.excluded_scale)
 
@@ -143,7 +153,10 @@ def _arguments(
     origins = tuple(dict.fromkeys(_origin(limit) for limit in limits))
     states = tuple(dict.fromkeys(limit.final_states for limit in limits))
     rates, partial, total = _signals(origins, states, m_X, couplings, references, thresholds)
-    by_origin, by_states = dict(zip(origins, rates, strict=True)), dict(zip(states, partial, strict=True))
+    by_origin, by_states = (
+        dict(zip(origins, rates, strict=True)),
+        dict(zip(states, partial, strict=True)),
+    )
     return [
         (search, by_origin[_origin(limit)], by_states[limit.final_states], total)
         for search, limit in zip(searches, limits, strict=True)
@@ -177,24 +190,35 @@ def _signals(
 
     @functools.cache
     def rate(mechanism: str, reference: str) -> Array:
-        """Over the rate of the reference model at unit coupling; absolute without a reference model."""
+        """Over the rate of the reference model at unit coupling; absolute without a reference
+        model.
+        """
         own = recast.production_rate(mechanism, m_X, couplings)
         if not reference:
             return BR_K_MUNU.value * own
-        return recast.ratio(own, recast.production_rate(mechanism, m_X, references[reference].couplings))
+        return recast.ratio(
+            own, recast.production_rate(mechanism, m_X, references[reference].couplings)
+        )
 
     def mixed(table: ProductionTable, reference: str) -> Array:
         shares = zip(_shares(table, m_X), table.mechanisms, strict=True)
-        return sum((share * rate(mechanism, reference) for share, mechanism in shares), jnp.zeros(()))
+        return sum(
+            (share * rate(mechanism, reference) for share, mechanism in shares), jnp.zeros(())
+        )
 
     rates = [rate(how, name) if isinstance(how, str) else mixed(how, name) for how, name in origins]
     widths = partial_widths(m_X, couplings, thresholds=thresholds)
-    return rates, [_sum(widths, names) for names in states], total_width(m_X, couplings, thresholds=thresholds)
+    return (
+        rates,
+        [_sum(widths, names) for names in states],
+        total_width(m_X, couplings, thresholds=thresholds),
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _searches(limits: tuple[Limit, ...], m_X: Array, references: _References) -> list[Search]:
-    # All curves are interpolated, and all windows solved, in one go: that keeps the compilation short
+    # All curves are interpolated, and all windows solved, in one go: that keeps the compilation
+    # short
     two_sided = [limit for limit in limits if limit.upper is not None]
     curves = [(limit.mass, limit.value) for limit in limits]
     curves += [(limit.mass, limit.upper) for limit in two_sided if limit.upper is not None]
@@ -206,12 +230,21 @@ def _searches(limits: tuple[Limit, ...], m_X: Array, references: _References) ->
 
 
 def _search(
-    limit: Limit, m_X: Array, value: Array, valid: Array, window: _Window | None, references: _References
+    limit: Limit,
+    m_X: Array,
+    value: Array,
+    valid: Array,
+    window: _Window | None,
+    references: _References,
 ) -> Search:
     if limit.quantity == "branching_ratio":
         return Search(valid, 1 / value)
     reference = references[limit.reference_model]
-    allowed = _sum(reference.branching, limit.reference_decays) if limit.reference_decays else jnp.ones(())
+    allowed = (
+        _sum(reference.branching, limit.reference_decays)
+        if limit.reference_decays
+        else jnp.ones(())
+    )
     valid = valid & (allowed > 0)
     allowed = jnp.where(allowed > 0, allowed, 1.0)
     lifetime = reference.lifetime / (allowed * value**2)
@@ -241,7 +274,9 @@ class _Window(NamedTuple):
 
 
 def _windows(squares: Mapping[Limit, Array]) -> dict[Limit, _Window]:
-    """Windows of two-sided limits from (upper/lower)^2, dumps and displaced searches each in one go."""
+    """Windows of two-sided limits from (upper/lower)^2, dumps and displaced searches each in one
+    go.
+    """
     windows: dict[Limit, _Window] = {}
     dumps = {limit: square for limit, square in squares.items() if limit.lratio is not None}
     if dumps:
@@ -252,8 +287,12 @@ def _windows(squares: Mapping[Limit, Array]) -> dict[Limit, _Window]:
         windows |= {limit: _Window(start[i], stop[i], valid[i]) for i, limit in enumerate(dumps)}
     displaced = [limit for limit in squares if limit not in dumps]
     if displaced:
-        start, stop, valid = recast.displaced_window(jnp.stack([squares[limit] for limit in displaced]))
-        windows |= {limit: _Window(start[i], stop[i], valid[i]) for i, limit in enumerate(displaced)}
+        start, stop, valid = recast.displaced_window(
+            jnp.stack([squares[limit] for limit in displaced])
+        )
+        windows |= {
+            limit: _Window(start[i], stop[i], valid[i]) for i, limit in enumerate(displaced)
+        }
     return windows
 
 
@@ -262,12 +301,16 @@ def _sum(widths: Mapping[str, Array], states: Sequence[str]) -> Array:
 
 
 def _shares(table: ProductionTable, m_X: Array) -> list[Array]:
-    """Shares of each mechanism at m_X, their sum being 1: linear between masses, constant beyond the ends."""
+    """Shares of each mechanism at m_X, their sum being 1: linear between masses, constant beyond
+    the ends.
+    """
     shares = table.shares / table.shares.sum(axis=1, keepdims=True)
     if table.mass.size == 1:
         return [jnp.asarray(share) for share in shares[0]]
     inside = jnp.clip(m_X, table.mass[0], table.mass[-1])
-    left = jnp.clip(jnp.searchsorted(jnp.asarray(table.mass), inside, side="right") - 1, 0, table.mass.size - 2)
+    left = jnp.clip(
+        jnp.searchsorted(jnp.asarray(table.mass), inside, side="right") - 1, 0, table.mass.size - 2
+    )
     low, high = jnp.asarray(table.mass)[left], jnp.asarray(table.mass)[left + 1]
     t = (inside - low) / (high - low)
     return [(1 - t) * column[left] + t * column[left + 1] for column in map(jnp.asarray, shares.T)]

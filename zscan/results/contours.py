@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 def crossings(x: ArrayLike, values: ArrayLike, level: float, *, log: bool = True) -> np.ndarray:
     """All x, ascending, at which `values` crosses `level` between two neighbouring samples.
 
-    `x` (strictly increasing) and `values` have one shape (n,); the crossing is interpolated linearly in log(x) (in x if
-    `log` is False). An interval with a NaN end gives no crossing: nothing is bridged. The interpolation error is of
-    second order in the step of log(x); refine the grid of the map where it matters.
+    `x` (strictly increasing) and `values` have one shape (n,); the crossing is interpolated
+    linearly in log(x) (in x if `log` is False). An interval with a NaN end gives no crossing:
+    nothing is bridged. The interpolation error is of second order in the step of log(x); refine the
+    grid of the map where it matters.
 
     >>> crossings([1.0, 10.0, 100.0], [0.0, 2.0, 1.0], 1.0).round(3)
     array([  3.162, 100.   ])

@@ -29,7 +29,9 @@ def temporary_path(path: Path) -> Path:
 
 @contextmanager
 def storage(path: Path, needed: int) -> Iterator[None]:
-    """Turn an `OSError` while writing `path` into a `StorageError` that names the file and the bytes needed."""
+    """Turn an `OSError` while writing `path` into a `StorageError` that names the file and the
+    bytes needed.
+    """
     try:
         yield
     except OSError as error:
@@ -38,7 +40,8 @@ def storage(path: Path, needed: int) -> Iterator[None]:
         number = error.errno or (int(found[1]) if found else 0)
         if number in _FULL:
             raise StorageError(
-                f"{path}: no space left on the disk; {needed} bytes are needed (a scan continues with --resume)"
+                f"{path}: no space left on the disk; {needed} bytes are needed (a scan continues "
+                "with --resume)"
             ) from error
         reason = os.strerror(number) if number else str(error)
         raise StorageError(f"{path}: cannot be written: {reason} ({needed} bytes)") from error
@@ -46,10 +49,11 @@ def storage(path: Path, needed: int) -> Iterator[None]:
 
 @contextmanager
 def new_file(path: Path, needed: int, *, replace: bool = True) -> Iterator[Path]:
-    """Yield a temporary path to fill; on success it is synced and becomes `path`, on any error it is removed.
+    """Yield a temporary path to fill; on success it is synced and becomes `path`, on any error it
+    is removed.
 
-    With `replace` False an existing `path` is kept and `ResultExistsError` is raised. Raises `StorageError`.
-    """
+    With `replace` False an existing `path` is kept and `ResultExistsError` is raised. Raises
+    `StorageError`."""
     temporary = temporary_path(path)
     try:
         yield temporary
@@ -64,7 +68,7 @@ def new_file(path: Path, needed: int, *, replace: bool = True) -> Iterator[Path]
 
 
 def write_file(path: Path, parts: Iterable[bytes | memoryview]) -> None:
-    """Write `parts` one after the other to `path`, replacing what is there. Raises `StorageError`."""
+    """Write `parts` in turn to `path`, replacing what is there. Raises `StorageError`."""
     parts = list(parts)
     size = sum(map(len, parts))
     with new_file(path, size) as temporary, storage(path, size), open(temporary, "xb") as file:
@@ -90,7 +94,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_stale(folder: Path, prefix: str) -> None:
-    """Remove temporary files for names that begin with `prefix` whose process is gone (other hosts: a day old)."""
+    """Remove temporary files for names that begin with `prefix` whose process is gone (other hosts:
+    a day old).
+    """
     for path in folder.glob(f".{glob.escape(prefix)}*.tmp"):
         match = _TEMPORARY.fullmatch(path.name)
         if match and _is_stale(path, int(match[1]), match[2]):
@@ -113,7 +119,9 @@ def _is_stale(path: Path, pid: int, host: str) -> bool:
 
 
 def require_space(path: Path, needed: int) -> None:
-    """Raise `StorageError` unless the folder of `path` exists or can be made, is writable and has `needed` bytes."""
+    """Raise `StorageError` unless the folder of `path` exists or can be made, is writable and has
+    `needed` bytes.
+    """
     with storage(path, needed):
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = temporary_path(path)

@@ -22,12 +22,12 @@ LEVELS = (("68", 0.6827), ("95", 0.95))  # name and confidence level of the inte
 class FitFile:
     """A fit as `zscan fit` writes it.
 
-    `best` and `errors` by parameter name, `covariance` in the order of `names`, `intervals["68"][name]` (low, high),
-    NaN where a bound is reached, `profiles[name]` (values, chi2 above the minimum), `planes[a, b]` (values of a, of b,
-    chi2 above the minimum with shape (a, b)), `samples` by name (empty without any), `scales` ("linear", "log"),
-    `summary` the JSON table of the fit (goodness of fit by constraint, local minima, convergence, priors), `attributes`
-    the root attributes of the map in the same file, which `zscan.open_scan` reads.
-    """
+    `best` and `errors` by parameter name, `covariance` in the order of `names`,
+    `intervals["68"][name]` (low, high), NaN where a bound is reached, `profiles[name]` (values,
+    chi2 above the minimum), `planes[a, b]` (values of a, of b, chi2 above the minimum with shape
+    (a, b)), `samples` by name (empty without any), `scales` ("linear", "log"), `summary` the JSON
+    table of the fit (goodness of fit by constraint, local minima, convergence, priors),
+    `attributes` the root attributes of the map in the same file, which `zscan.open_scan` reads."""
 
     names: tuple[str, ...]
     best: dict[str, float]
@@ -47,15 +47,33 @@ def fit_tables(fit: FitFile) -> tuple[MapTable, ...]:
     names = fit.names
     tables = [
         map_table(f"{GROUP}/parameter", "free parameters, in the order of all tables", list(names)),
-        map_table(f"{GROUP}/scale", "scale on which each parameter was varied", [fit.scales[name] for name in names]),
+        map_table(
+            f"{GROUP}/scale",
+            "scale on which each parameter was varied",
+            [fit.scales[name] for name in names],
+        ),
         map_table(f"{GROUP}/best", "best fit", [fit.best[name] for name in names]),
-        map_table(f"{GROUP}/error", "one standard deviation, from the Hessian", [fit.errors[name] for name in names]),
-        map_table(f"{GROUP}/covariance", "covariance: twice the inverse Hessian of chi2", fit.covariance),
-        map_table(f"{GROUP}/summary", "goodness of fit, minima, convergence, priors (JSON)", [json.dumps(fit.summary)]),
+        map_table(
+            f"{GROUP}/error",
+            "one standard deviation, from the Hessian",
+            [fit.errors[name] for name in names],
+        ),
+        map_table(
+            f"{GROUP}/covariance", "covariance: twice the inverse Hessian of chi2", fit.covariance
+        ),
+        map_table(
+            f"{GROUP}/summary",
+            "goodness of fit, minima, convergence, priors (JSON)",
+            [json.dumps(fit.summary)],
+        ),
     ]
     for level, cl in LEVELS:
         ends = [fit.intervals[level][name] for name in names]
-        tables.append(map_table(f"{GROUP}/interval_{level}", f"profile-likelihood interval, {100 * cl:g} %", ends))
+        tables.append(
+            map_table(
+                f"{GROUP}/interval_{level}", f"profile-likelihood interval, {100 * cl:g} %", ends
+            )
+        )
     for name, columns in fit.profiles.items():
         text = f"{name}, and chi2 above the minimum, minimised over all other parameters"
         tables.append(map_table(f"{GROUP}/profile/{name}", text, columns))
@@ -64,7 +82,9 @@ def fit_tables(fit: FitFile) -> tuple[MapTable, ...]:
         tables.append(map_table(f"{GROUP}/plane/{a}/{b}", text, chi2))
     if fit.samples:
         draws = np.stack([fit.samples[name] for name in names], axis=1)
-        tables.append(map_table(f"{GROUP}/samples", "draws of the posterior, one line for each", draws))
+        tables.append(
+            map_table(f"{GROUP}/samples", "draws of the posterior, one line for each", draws)
+        )
     return tuple(tables)
 
 
@@ -101,7 +121,8 @@ def open_fit(path: str | Path) -> FitFile:
             errors=dict(zip(names, numbers("error").tolist(), strict=True)),
             covariance=numbers("covariance"),
             intervals={
-                level: {n: (e[0], e[1]) for n, e in zip(names, ends[level], strict=True)} for level, _ in LEVELS
+                level: {n: (e[0], e[1]) for n, e in zip(names, ends[level], strict=True)}
+                for level, _ in LEVELS
             },
             profiles=profiles,
             planes=planes,

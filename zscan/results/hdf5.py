@@ -1,4 +1,6 @@
-"""HDF5 files of ours: created without time stamps, so that equal content gives equal bytes; read with named errors."""
+"""HDF5 files of ours: created without time stamps, so that equal content gives equal bytes; read
+with named errors.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,9 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 class MemoryFile:
     """A file in memory of up to about `size` bytes, for HDF5 to write an image to.
 
-    HDF5 must not write to a disk that may be full: after a failed write it crashes the process when it exits. Memory
-    that is never written is never taken from the system: a dataset that is created but not filled costs nothing.
-    """
+    HDF5 must not write to a disk that may be full: after a failed write it crashes the process when
+    it exits. Memory that is never written is never taken from the system: a dataset that is created
+    but not filled costs nothing."""
 
     def __init__(self, size: int) -> None:
         self._buffer = np.zeros(size, np.uint8)
@@ -69,7 +71,9 @@ class MemoryFile:
 
 
 def create_hdf5(target: Path | MemoryFile) -> h5py.File:
-    """A new file, on disk (it must not exist) or in memory, whose metadata carry checksums (format 1.10)."""
+    """A new file, on disk (it must not exist) or in memory, whose metadata carry checksums (format
+    1.10).
+    """
     creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
     creation.set_obj_track_times(False)
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
@@ -81,8 +85,12 @@ def create_hdf5(target: Path | MemoryFile) -> h5py.File:
     return h5py.File(h5py.h5f.create(b"memory", h5py.h5f.ACC_TRUNC, creation, access))
 
 
-def create_plain(parent: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:
-    """A dataset that is stored in one piece, at `.id.get_offset()`, whose values are written past HDF5."""
+def create_plain(
+    parent: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dtype
+) -> h5py.Dataset:
+    """A dataset that is stored in one piece, at `.id.get_offset()`, whose values are written past
+    HDF5.
+    """
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_obj_track_times(False)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
@@ -94,10 +102,11 @@ def create_plain(parent: h5py.Group, name: str, shape: tuple[int, ...], dtype: n
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open a file of ours for reading; names the trouble with it, also when it shows while the data are read.
+    """Open a file of ours for reading; names the trouble with it, also when it shows while the data
+    are read.
 
-    `StorageError`: no such file; `ForeignFileError`: not HDF5; `CorruptFileError`: any error of h5py.
-    """
+    `StorageError`: no such file; `ForeignFileError`: not HDF5; `CorruptFileError`: any error of
+    h5py."""
     try:
         with open(path, "rb") as start:
             signature = start.read(len(_SIGNATURE))
@@ -109,4 +118,6 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise CorruptFileError(f"{path}: truncated or damaged ({error}); delete it and run again") from error
+        raise CorruptFileError(
+            f"{path}: truncated or damaged ({error}); delete it and run again"
+        ) from error

@@ -1,4 +1,4 @@
-"""What a map holds, apart from any file: axes, constraints, datasets, root attributes and digests."""
+"""What a map holds, apart from any file: axes, constraints, datasets, root attributes, digests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zscan.scans.grid import TileGrid
+from zscan.results.grid import TileGrid
 
 SCHEMA = "zscan-map"
 SCHEMA_VERSION = 1
@@ -38,7 +38,9 @@ class MapCoordinate:
 
 @dataclass(frozen=True)
 class MapAxis:
-    """An axis of a map; `values` are float64, strictly increasing; `coordinates` further ones along it."""
+    """An axis of a map; `values` are float64, strictly increasing; `coordinates` further ones along
+    it.
+    """
 
     name: str
     units: str
@@ -49,20 +51,31 @@ class MapAxis:
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> MapAxis:
         """Inverse of `dataclasses.asdict`."""
-        coordinates = (MapCoordinate(**item | {"values": tuple(item["values"])}) for item in table["coordinates"])
-        return cls(**dict(table) | {"values": tuple(table["values"]), "coordinates": tuple(coordinates)})
+        coordinates = (
+            MapCoordinate(**item | {"values": tuple(item["values"])})
+            for item in table["coordinates"]
+        )
+        return cls(
+            **dict(table) | {"values": tuple(table["values"]), "coordinates": tuple(coordinates)}
+        )
 
 
 @dataclass(frozen=True)
 class MapConstraint:
-    """An entry of the `constraint` axis; `chi2_zero` is its chi2 at zero coupling."""
+    """An entry of the `constraint` axis; `chi2_zero` is its chi2 at zero coupling.
+
+    `excluded_above`, `delta_chi2_excluded` and `cl` are the numbers of its `ExclusionRule`, `level`
+    is `cl` in words."""
 
     name: str
     long_name: str
     references: tuple[str, ...]
     status: str
-    cl: str
+    level: str
     chi2_zero: float
+    excluded_above: float | None
+    delta_chi2_excluded: float | None
+    cl: float
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,9 @@ class MapObservable:
 
 @dataclass(frozen=True)
 class MapTable:
-    """A small array beside the fields, such as a covariance: float64 or text, in C order. `name` may name groups."""
+    """A small array beside the fields, such as a covariance: float64 or text, in C order. `name`
+    may name groups.
+    """
 
     name: str
     units: str
@@ -100,7 +115,9 @@ def map_table(name: str, long_name: str, values: Any, units: str = "1") -> MapTa
 
 @dataclass(frozen=True)
 class Field:
-    """A dataset over the grid; with `rows` it has a leading axis of that length, the constraint axis."""
+    """A dataset over the grid; with `rows` it has a leading axis of that length, the constraint
+    axis.
+    """
 
     name: str
     dtype: np.dtype
@@ -123,9 +140,9 @@ class Field:
 class MapHeader:
     """A map without its data: enough to write it once all tiles are there.
 
-    `block` is the shape of a tile, `dtype` that of stored numbers, `attributes` the root attributes of the file that
-    the scan determines (the writer adds schema, digests and time). `tables` hold what a fit adds.
-    """
+    `block` is the shape of a tile, `dtype` that of stored numbers, `attributes` the root attributes
+    of the file that the scan determines (the writer adds schema, digests and time). `tables` hold
+    what a fit adds."""
 
     axes: tuple[MapAxis, ...]
     constraints: tuple[MapConstraint, ...]
@@ -143,7 +160,9 @@ class MapHeader:
     @property
     def fields(self) -> tuple[Field, ...]:
         """The datasets over the grid."""
-        return grid_fields(self.dtype, len(self.constraints), [item.name for item in self.observables])
+        return grid_fields(
+            self.dtype, len(self.constraints), [item.name for item in self.observables]
+        )
 
     def to_table(self) -> dict[str, Any]:
         """JSON-able table; `from_table` reads it back without loss."""
@@ -155,10 +174,12 @@ class MapHeader:
         return cls(
             axes=tuple(MapAxis.from_table(axis) for axis in table["axes"]),
             constraints=tuple(
-                MapConstraint(**item | {"references": tuple(item["references"])}) for item in table["constraints"]
+                MapConstraint(**item | {"references": tuple(item["references"])})
+                for item in table["constraints"]
             ),
             observables=tuple(
-                MapObservable(**item | {"references": tuple(item["references"])}) for item in table["observables"]
+                MapObservable(**item | {"references": tuple(item["references"])})
+                for item in table["observables"]
             ),
             dtype=table["dtype"],
             block=tuple(table["block"]),
@@ -170,8 +191,10 @@ class MapHeader:
         )
 
 
-def grid_fields(dtype: str, constraints: int, stored_observables: Iterable[str]) -> tuple[Field, ...]:
-    """The datasets over the grid of a map or tile with numbers of `dtype` ("float32" or "float64")."""
+def grid_fields(
+    dtype: str, constraints: int, stored_observables: Iterable[str]
+) -> tuple[Field, ...]:
+    """Datasets over the grid of a map or tile with numbers of `dtype` ("float32" or "float64")."""
     number = np.dtype(dtype).newbyteorder("<")
     return (
         Field("delta_chi2", number, constraints),
@@ -186,11 +209,11 @@ def row_digests(rows: Iterable[np.ndarray]) -> tuple[str, ...]:
 
 
 def field_digest(rows_of_tiles: Iterable[tuple[str, ...]]) -> str:
-    """Digest of a whole field: SHA-256 over the digests of its rows on all tiles, row by row, tiles in order.
+    """Digest of a whole field: SHA-256 over the digests of its rows on all tiles, row by row, tiles
+    in order.
 
-    A digest of digests lets a map take over the digests of its tiles, which the writer has checked, instead of
-    hashing everything once more.
-    """
+    A digest of digests lets a map take over the digests of its tiles, which the writer has checked,
+    instead of hashing everything once more."""
     digest = hashlib.sha256()
     for row in zip(*rows_of_tiles, strict=True):
         digest.update(bytes.fromhex("".join(row)))
@@ -198,10 +221,14 @@ def field_digest(rows_of_tiles: Iterable[tuple[str, ...]]) -> str:
 
 
 def value_digest(value: Any) -> str:
-    """Digest of a small dataset or of attributes: float64 arrays by their bytes, anything else by canonical JSON."""
+    """Digest of a small dataset or of attributes: float64 arrays by their bytes, anything else by
+    canonical JSON.
+    """
     if isinstance(value, np.ndarray):
         return hashlib.sha256(np.ascontiguousarray(value, dtype="<f8").data).hexdigest()
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
 
 
 def empty_rows(field: Field, extent: tuple[int, ...]) -> list[np.ndarray]:

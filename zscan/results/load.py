@@ -10,16 +10,17 @@ from zscan.results.check import open_checked
 
 
 def open_scan(path: str | Path) -> xarray.Dataset:
-    """Open a map as an `xarray.Dataset`; values are read when they are used, so close it or use it in `with`.
+    """Open a map as an `xarray.Dataset`; values are read when they are used, so close it or use it
+    in `with`.
 
-    Coordinates: `constraint` (text), the axes of the scan (m_X in GeV, g_X, ...) and, along an axis of models, their
-    charges (charge.L.mu, ...). Variables: delta_chi2 and status
-    over (constraint, ..., m_X, g_X), chi2_zero over constraint, and "observable/NAME" over the axes of the scan.
+    Coordinates: `constraint` (text), the axes of the scan (m_X in GeV, g_X, ...) and, along an axis
+    of models, their charges (charge.L.mu, ...). Variables: delta_chi2 and status over (constraint,
+    ..., m_X, g_X), chi2_zero over constraint, and "observable/NAME" over the axes of the scan.
     Attributes as in the file: JSON where they are lists or tables.
 
-    Raises `ForeignFileError` for a file that is no map or refers to data outside itself, `CorruptFileError` for a
-    truncated or unreadable one, `StorageError` for a missing one. `zscan.results.schema.verify` compares the digests.
-    """
+    Raises `ForeignFileError` for a file that is no map or refers to data outside itself,
+    `CorruptFileError` for a truncated or unreadable one, `StorageError` for a missing one.
+    `zscan.results.schema.verify` compares the digests."""
     path = Path(path)
     with open_checked(path) as (_, structure):
         names = [field.name for field in structure.fields if "/" in field.name]
@@ -30,7 +31,11 @@ def open_scan(path: str | Path) -> xarray.Dataset:
     for group in dict.fromkeys(name.rpartition("/")[0] for name in names):
         part = xarray.open_dataset(path, engine="h5netcdf", group=group, decode_cf=False)
         opened.append(part)
-        members = {f"{group}/{name}": part.variables[name] for name in part.data_vars if f"{group}/{name}" in names}
+        members = {
+            f"{group}/{name}": part.variables[name]
+            for name in part.data_vars
+            if f"{group}/{name}" in names
+        }
         dataset = dataset.assign(members)
 
     def close() -> None:

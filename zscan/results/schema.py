@@ -1,4 +1,6 @@
-"""The map: one HDF5 file per scan (schema "zscan-map", version 1), written from checked tiles; its verification."""
+"""The map: one HDF5 file per scan (schema "zscan-map", version 1), written from checked tiles; its
+verification.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ import numpy as np
 from zscan.errors import CorruptFileError
 from zscan.results.check import json_attribute, open_checked
 from zscan.results.files import new_file, storage
+from zscan.results.grid import Tile
 from zscan.results.hdf5 import create_hdf5, create_plain
 from zscan.results.layout import (
     SCHEMA,
@@ -29,9 +32,13 @@ from zscan.results.layout import (
     row_digests,
     value_digest,
 )
-from zscan.scans.grid import Tile
 
-_INTERNAL = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}  # HDF5 dimension scales, checked as structure
+_INTERNAL = {
+    "CLASS",
+    "NAME",
+    "DIMENSION_LIST",
+    "REFERENCE_LIST",
+}  # HDF5 dimension scales, checked as structure
 _RESERVE = 1 << 20  # bytes
 _COPIERS = 2  # one copier waits for the disk while the other one hashes
 
@@ -43,11 +50,15 @@ class TileSource(Protocol):
     """Where the tiles of a map are read from."""
 
     def read(self, tile: Tile) -> tuple[Rows, Digests]:
-        """The rows of every field on the tile by its name, and the `row_digests` that they should have."""
+        """The rows of every field on the tile by its name, and the `row_digests` that they should
+        have.
+        """
 
 
 class MapWriter:
-    """Fills the fields of a map tile by tile, from several threads if need be; made by `map_writer`."""
+    """Fills the fields of a map tile by tile, from several threads if need be; made by
+    `map_writer`.
+    """
 
     def __init__(self, header: MapHeader, offsets: Mapping[str, int], descriptor: int) -> None:
         self.header, self.grid = header, header.grid
@@ -56,22 +67,32 @@ class MapWriter:
         self.missing: list[int] = []
 
     def put(self, tile: Tile, rows: Rows, digests: Digests) -> None:
-        """Write a tile; `digests` are the `row_digests` of `rows`. Each row is one contiguous piece of the map."""
+        """Write a tile; `digests` are the `row_digests` of `rows`. Each row is one contiguous piece
+        of the map.
+        """
         start = int(np.ravel_multi_index([part.start for part in tile.slices], self.grid.shape))
         for field in self.header.fields:
             for index, row in enumerate(rows[field.name]):
-                offset = self.offsets[field.name] + (index * self.grid.points + start) * field.dtype.itemsize
+                offset = (
+                    self.offsets[field.name]
+                    + (index * self.grid.points + start) * field.dtype.itemsize
+                )
                 _write_at(self.descriptor, np.ascontiguousarray(row).data.cast("B"), offset)
         self.digests[tile.index] = digests
 
     def copy(self, tile: Tile, source: TileSource) -> None:
-        """Write a tile that was stored before; raises `CorruptFileError` unless it has the digests it should have."""
+        """Write a tile that was stored before; raises `CorruptFileError` unless it has the digests
+        it should have.
+        """
         rows, promised = source.read(tile)
         found = {name: row_digests(values) for name, values in rows.items()}
-        wrong = sorted(name for name in {*found, *promised} if found.get(name) != promised.get(name))
+        wrong = sorted(
+            name for name in {*found, *promised} if found.get(name) != promised.get(name)
+        )
         if wrong:
             raise CorruptFileError(
-                f"tile {tile.index}: {', '.join(wrong)} does not match its digest; delete it and run with --resume"
+                f"tile {tile.index}: {', '.join(wrong)} does not match its digest; delete it and "
+                "run with --resume"
             )
         self.put(tile, rows, found)
 
@@ -84,12 +105,12 @@ class MapWriter:
 
 @contextmanager
 def map_writer(path: Path, header: MapHeader, *, replace: bool = False) -> Iterator[MapWriter]:
-    """Yield a `MapWriter`, which must be given every tile once; the map appears on success, whole or not at all.
+    """Yield a `MapWriter`, which must be given every tile once; the map appears on success, whole
+    or not at all.
 
-    The space on the disk is reserved first. The digests of the map are made from those of the tiles. The attribute
-    `created` is the present time, or SOURCE_DATE_EPOCH. Raises `ResultExistsError` if `path` exists and not `replace`,
-    and `StorageError`.
-    """
+    The space on the disk is reserved first. The digests of the map are made from those of the
+    tiles. The attribute `created` is the present time, or SOURCE_DATE_EPOCH. Raises
+    `ResultExistsError` if `path` exists and not `replace`, and `StorageError`."""
     size = sum(field.bytes(header.grid.points) for field in header.fields)
     with new_file(path, size, replace=replace) as temporary:
         with storage(path, size):
@@ -97,8 +118,9 @@ def map_writer(path: Path, header: MapHeader, *, replace: bool = False) -> Itera
             descriptor = os.open(temporary, os.O_RDWR)
         writer = MapWriter(header, offsets, descriptor)
         try:
-            # Blocks that are reserved at once are written several times faster than holes are filled; the reserve at
-            # the end is for the digests, which HDF5 must not meet a full disk with.
+            # Blocks that are reserved at once are written several times faster than holes are
+            # filled; the reserve at the end is for the digests, which HDF5 must not meet a full
+            # disk with.
             if hasattr(os, "posix_fallocate"):
                 with storage(path, size):
                     os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size + _RESERVE)
@@ -110,18 +132,25 @@ def map_writer(path: Path, header: MapHeader, *, replace: bool = False) -> Itera
 
 
 def write_map(
-    path: Path, header: MapHeader, source: TileSource, missing: Container[int] = (), *, replace: bool = False
+    path: Path,
+    header: MapHeader,
+    source: TileSource,
+    missing: Container[int] = (),
+    *,
+    replace: bool = False,
 ) -> None:
     """Write a map from stored tiles, checking each; those in `missing` become NaN with status 0.
 
-    Raises `CorruptFileError` for a tile that does not match its digest, and what `map_writer` raises.
-    """
+    Raises `CorruptFileError` for a tile that does not match its digest, and what `map_writer`
+    raises."""
     with (
         map_writer(path, header, replace=replace) as writer,
         ThreadPoolExecutor(_COPIERS, thread_name_prefix="zscan-merge") as pool,
     ):
         jobs = [
-            pool.submit(writer.leave_out, tile) if tile.index in missing else pool.submit(writer.copy, tile, source)
+            pool.submit(writer.leave_out, tile)
+            if tile.index in missing
+            else pool.submit(writer.copy, tile, source)
             for tile in header.grid
         ]
         try:
@@ -136,17 +165,18 @@ def _write_at(descriptor: int, data: memoryview, offset: int) -> None:
     while data:
         count = os.pwrite(descriptor, data, offset)
         data, offset = data[count:], offset + count
-    # On Linux this starts the transfer to the disk without waiting for it, so that little is left for the last fsync.
+    # On Linux this starts the transfer to the disk without waiting for it, so that little is left
+    # for the last fsync.
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(descriptor, start, size, os.POSIX_FADV_DONTNEED)
 
 
 def _write_frame(path: Path, header: MapHeader) -> dict[str, int]:
-    """Create the file with everything but the values of the fields; return where in the file these belong.
+    """Create the file with everything but the values of the fields; return where in the file these
+    belong.
 
-    The fields are stored in one piece each, without filters: their bytes can then be written in parallel and read
-    or mapped at the speed of the disk.
-    """
+    The fields are stored in one piece each, without filters: their bytes can then be written in
+    parallel and read or mapped at the speed of the disk."""
     shape = header.grid.shape
     with create_hdf5(path) as file:
         scales, along = {}, []
@@ -158,22 +188,32 @@ def _write_frame(path: Path, header: MapHeader) -> dict[str, int]:
                 dataset = file.create_dataset(item.name, data=list(item.values), dtype=kind)
                 _describe(dataset, item.units, item.long_name, "axis of the scan card")
                 along.append((dataset, axis.name))
-        references = ", ".join(dict.fromkeys(key for item in header.constraints for key in item.references))
+        references = ", ".join(
+            dict.fromkeys(key for item in header.constraints for key in item.references)
+        )
         names = [item.name for item in header.constraints]
-        scales["constraint"] = file.create_dataset("constraint", data=names, dtype=h5py.string_dtype())
+        scales["constraint"] = file.create_dataset(
+            "constraint", data=names, dtype=h5py.string_dtype()
+        )
         _describe(scales["constraint"], "1", "name of the constraint", references)
         for name, dataset in scales.items():
             dataset.make_scale(name)
         for dataset, name in along:
             dataset.dims[0].attach_scale(scales[name])
-        zero = file.create_dataset("chi2_zero", data=np.array([item.chi2_zero for item in header.constraints], "<f8"))
+        zero = file.create_dataset(
+            "chi2_zero", data=np.array([item.chi2_zero for item in header.constraints], "<f8")
+        )
         _describe(zero, "1", "chi2 at zero coupling", references)
         zero.dims[0].attach_scale(scales["constraint"])
 
         for table in header.tables:
             kind = h5py.string_dtype() if table.is_text else np.dtype("<f8")
-            values = np.array(table.values, dtype=object if table.is_text else kind).reshape(table.shape)
-            dataset = _group_of(file, table.name).create_dataset(table.name.rpartition("/")[2], data=values, dtype=kind)
+            values = np.array(table.values, dtype=object if table.is_text else kind).reshape(
+                table.shape
+            )
+            dataset = _group_of(file, table.name).create_dataset(
+                table.name.rpartition("/")[2], data=values, dtype=kind
+            )
             _describe(dataset, table.units, table.long_name, references)
 
         offsets = {}
@@ -191,7 +231,9 @@ def _write_frame(path: Path, header: MapHeader) -> dict[str, int]:
             schema=SCHEMA,
             schema_version=SCHEMA_VERSION,
             axes=json.dumps(axes),
-            coordinates=json.dumps({axis.name: [item.name for item in axis.coordinates] for axis in header.axes}),
+            coordinates=json.dumps(
+                {axis.name: [item.name for item in axis.coordinates] for axis in header.axes}
+            ),
             constraints=json.dumps(header.to_table()["constraints"]),
             stored_observables=json.dumps([item.name for item in header.observables]),
             tables=json.dumps({table.name: list(table.shape) for table in header.tables}),
@@ -209,12 +251,16 @@ def _finish(path: Path, writer: MapWriter) -> None:
         names += [table.name for table in writer.header.tables]
         digests = _small_digests(file, names)
         for field in writer.header.fields:
-            digests[field.name] = field_digest(writer.digests[tile.index][field.name] for tile in writer.grid)
+            digests[field.name] = field_digest(
+                writer.digests[tile.index][field.name] for tile in writer.grid
+            )
         file.attrs["digests"] = json.dumps(digests, sort_keys=True)
 
 
 def _create_field(file: h5py.File, field: Field, shape: tuple[int, ...]) -> h5py.Dataset:
-    return create_plain(_group_of(file, field.name), field.name.rpartition("/")[2], field.shape(shape), field.dtype)
+    return create_plain(
+        _group_of(file, field.name), field.name.rpartition("/")[2], field.shape(shape), field.dtype
+    )
 
 
 def _group_of(file: h5py.File, name: str) -> h5py.Group:
@@ -233,7 +279,9 @@ def _describe(dataset: h5py.Dataset, units: str, long_name: str, reference: str)
     dataset.attrs.update(units=units, long_name=long_name, reference=reference)
 
 
-def _describe_field(dataset: h5py.Dataset, field: Field, header: MapHeader, references: str) -> None:
+def _describe_field(
+    dataset: h5py.Dataset, field: Field, header: MapHeader, references: str
+) -> None:
     if field.name == "delta_chi2":
         _describe(dataset, "1", "chi2 minus its value at zero coupling", references)
     elif field.name == "status":
@@ -251,11 +299,15 @@ def _created() -> str:
 
 
 def _small_digests(file: h5py.File, names: Iterable[str]) -> dict[str, str]:
-    """Digests of everything but the fields: axes and coordinates, constraints, chi2 at zero coupling, attributes."""
+    """Digests of everything but the fields: axes and coordinates, constraints, chi2 at zero
+    coupling, attributes.
+    """
     digests = {}
     for name in (*names, "chi2_zero", "constraint"):
         text = h5py.check_string_dtype(file[name].dtype)
-        digests[name] = value_digest(list(file[name].asstr()[...].ravel()) if text else file[name][...])
+        digests[name] = value_digest(
+            list(file[name].asstr()[...].ravel()) if text else file[name][...]
+        )
     attributes: dict[str, dict[str, Any]] = {"/": _attributes(file)}
 
     def visit(name: str, item: Any) -> None:
@@ -279,21 +331,26 @@ def _profiled(spec: Any) -> dict[str, list[float]]:
 def _attributes(item: h5py.HLObject) -> dict[str, Any]:
     names = [name for name in item.attrs if name not in _INTERNAL and name != "digests"]
     values = ((name, item.attrs[name]) for name in names)
-    return {name: value.tolist() if isinstance(value, np.generic | np.ndarray) else value for name, value in values}
+    return {
+        name: value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+        for name, value in values
+    }
 
 
 def verify(path: str | Path) -> None:
     """Compare everything in a map with its digests.
 
-    Raises `CorruptFileError` naming what does not match, `ForeignFileError` for a file that is no map.
-    """
+    Raises `CorruptFileError` naming what does not match, `ForeignFileError` for a file that is no
+    map."""
     path = Path(path)
     with open_checked(path) as (file, structure):
         stored = json_attribute(file, "digests")
         found = _small_digests(file, (*structure.axes, *structure.coordinates, *structure.tables))
         for field in structure.fields:
             dataset = file[field.name]
-            rows = [row_digests(field.split(dataset[(..., *tile.slices)])) for tile in structure.grid]
+            rows = [
+                row_digests(field.split(dataset[(..., *tile.slices)])) for tile in structure.grid
+            ]
             found[field.name] = field_digest(rows)
     wrong = sorted(name for name in {*stored, *found} if stored.get(name) != found.get(name))
     if wrong:
@@ -301,14 +358,19 @@ def verify(path: str | Path) -> None:
 
 
 def info(path: str | Path) -> dict[str, Any]:
-    """What a map is, from its attributes and axes; raises as `open_scan`. All values are JSON-able."""
+    """What a map is, from its attributes and axes, all JSON-able; raises as `open_scan`."""
     path = Path(path)
     with open_checked(path) as (file, structure):
         axes = {}
         for name in structure.axes:
             values = file[name]
             low, high = float(values[0]), float(values[-1])
-            axes[name] = {"num": values.size, "min": low, "max": high, "units": values.attrs["units"]}
+            axes[name] = {
+                "num": values.size,
+                "min": low,
+                "max": high,
+                "units": values.attrs["units"],
+            }
             if along := [item for item, axis in structure.coordinates.items() if axis == name]:
                 axes[name]["coordinates"] = along
         texts = ("name", "created", "command", "device", "precision", "spec_hash", "observables")

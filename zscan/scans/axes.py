@@ -1,22 +1,24 @@
-"""Axes of a scan card: sections of a card validated with every fault, and the values of each axis."""
+"""Axes of a scan card: sections of a card validated with every fault, the values of each axis."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from zscan.errors import Fault, UnknownNameError, nearest
-from zscan.parameters import parameter_info, parameter_names
+from zscan.errors import Fault, nearest
+from zscan.models import all_parameters
+from zscan.models.parameters import Parameters
+from zscan.optimise.bounded import bound_faults
 from zscan.results.layout import MapCoordinate
 
 MAX_TILE_POINTS = 100_000_000
 _MAX_NUM = 10_000_000
-_LAST = ("width_over_m_X", "m_X", "g_X", "g_V", "M_2", "M_1")  # order of the last axes of a map
 
+RangeCheck = Callable[[str, float], Fault | None]  # of a path and a value
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -37,10 +39,11 @@ class _Axis(Section):
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """One axis: `values` (read-only float64, strictly increasing) and `definition`, what the card says of them.
+    """One axis: `values` (read-only float64, strictly increasing) and `definition`, what the card
+    says of them.
 
-    An axis of models counts them: `columns` are the parameters that each sets, `coordinates` what the map tells of it.
-    """
+    An axis of models counts them: `columns` are the parameters that each sets, `coordinates` what
+    the map tells of it."""
 
     name: str
     values: np.ndarray
@@ -50,36 +53,45 @@ class Axis:
 
 
 def read_axes(
-    tables: Mapping[str, Any], required: Sequence[str], allowed: Sequence[str], faults: list[Fault]
+    tables: Mapping[str, Any], axis_order: Sequence[str], allowed: Parameters, faults: list[Fault]
 ) -> tuple[Axis, ...]:
-    """The axes of a card in the order of the map; faults are appended."""
+    """Axes of a card in the order of the map, those of `axis_order` last; faults are appended."""
     axes = {}
     for name, table in tables.items():
-        path = f"axis.{name}"
+        path, out_of_range = f"axis.{name}", range_check(name, allowed)
         before = len(faults)
         check_name(name, path, allowed, faults)
-        definition = {key: value for key, value in validate(_Axis, table, path, faults).items() if value is not None}
+        definition = {
+            key: value
+            for key, value in validate(_Axis, table, path, faults).items()
+            if value is not None
+        }
         definition.pop("profile", None)
         given = set(table) if isinstance(table, Mapping) else set()
         if "values" in given:
             for key in ("min", "max", "num", "scale"):
                 if key in given:
                     faults.append(Fault(f"{path}.{key}", "given together with values"))
-            values = _listed(definition, name, path, faults)
+            values = _listed(definition, out_of_range, path, faults)
         elif isinstance(table, Mapping):
             for key in ("min", "max", "num", "scale"):
                 if key not in given:
-                    faults.append(Fault(f"{path}.{key}", "missing", allowed="min, max, num and scale, or values"))
-            values = _spaced(definition, name, path, faults)
+                    faults.append(
+                        Fault(
+                            f"{path}.{key}", "missing", allowed="min, max, num and scale, or values"
+                        )
+                    )
+            values = _spaced(definition, out_of_range, path, faults)
         if len(faults) == before and values is not None:
             axes[name] = Axis(name, values, definition)
-    # m_X and the coupling last, as in the map; a width comes before the mass
-    last = sorted((name for name in required if name in axes), key=_LAST.index)
+    last = [name for name in axis_order if name in axes]
     order = [name for name in axes if name not in last] + last
     return tuple(axes[name] for name in order)
 
 
-def _listed(definition: dict[str, Any], name: str, path: str, faults: list[Fault]) -> np.ndarray | None:
+def _listed(
+    definition: dict[str, Any], out_of_range: RangeCheck, path: str, faults: list[Fault]
+) -> np.ndarray | None:
     if "values" not in definition:
         return None
     values = frozen(definition["values"])
@@ -88,18 +100,20 @@ def _listed(definition: dict[str, Any], name: str, path: str, faults: list[Fault
         return None
     if np.any(np.diff(values) <= 0):
         faults.append(Fault(f"{path}.values", "not strictly increasing", definition["values"]))
-    for value in sorted({float(values.min()), float(values.max())}):
-        check_range(name, value, f"{path}.values", faults)
+    ends = sorted({float(values.min()), float(values.max())})
+    faults += [fault for end in ends if (fault := out_of_range(f"{path}.values", end))]
     definition["values"] = values.tolist()
     return values
 
 
-def _spaced(definition: dict[str, Any], name: str, path: str, faults: list[Fault]) -> np.ndarray | None:
+def _spaced(
+    definition: dict[str, Any], out_of_range: RangeCheck, path: str, faults: list[Fault]
+) -> np.ndarray | None:
     low, high, num, scale = (definition.get(key) for key in ("min", "max", "num", "scale"))
     before = len(faults)
     if num is not None and not 2 <= num <= _MAX_NUM:
         faults.append(Fault(f"{path}.num", "out of range", num, f"2 to {_MAX_NUM}"))
-    check_bounds(name, low, high, scale, path, faults)
+    faults += bound_faults(path, low, high, scale, out_of_range)
     if low is None or high is None or num is None or scale is None or len(faults) > before:
         return None
     low, high = definition["min"], definition["max"] = float(low), float(high)
@@ -108,19 +122,6 @@ def _spaced(definition: dict[str, Any], name: str, path: str, faults: list[Fault
     if np.any(np.diff(values) <= 0):
         faults.append(Fault(f"{path}.num", "neighbouring values coincide in float64", num))
     return frozen(values)
-
-
-def check_bounds(
-    name: str, low: float | None, high: float | None, scale: str | None, path: str, faults: list[Fault]
-) -> None:
-    """Append faults unless `low` and `high`, where they are given, can be the ends of an axis of this scale."""
-    for key, value in (("min", low), ("max", high)):
-        if value is not None and scale == "log" and value <= 0:
-            faults.append(Fault(f"{path}.{key}", "not positive on a log axis", value, "a positive number"))
-        elif value is not None:
-            check_range(name, value, f"{path}.{key}", faults)
-    if low is not None and high is not None and low >= high:
-        faults.append(Fault(f"{path}.max", "not above min", high, f"more than {low}"))
 
 
 def validate(section: type[Section], table: Any, path: str, faults: list[Fault]) -> dict[str, Any]:
@@ -133,7 +134,9 @@ def validate(section: type[Section], table: Any, path: str, faults: list[Fault])
         return dict(section.model_validate(dict(table)))
     except ValidationError as error:
         for item in error.errors(include_url=False):
-            faults.append(_fault(section, ".".join(filter(None, [path, *map(str, item["loc"])])), item))
+            faults.append(
+                _fault(section, ".".join(filter(None, [path, *map(str, item["loc"])])), item)
+            )
             bad.add(str(item["loc"][0]))
     defaults = {
         key: info.get_default(call_default_factory=True)
@@ -149,7 +152,9 @@ def _fault(section: type[Section], path: str, item: Any) -> Fault:
     if kind == "missing":
         return Fault(path, "missing")
     if kind == "extra_forbidden":
-        return Fault(path, "unknown key", allowed=nearest(str(item["loc"][-1]), section.model_fields))
+        return Fault(
+            path, "unknown key", allowed=nearest(str(item["loc"][-1]), section.model_fields)
+        )
     if kind == "literal_error":
         return Fault(path, "unknown value", item["input"], context["expected"])
     if kind in ("greater_than_equal", "less_than_equal"):
@@ -164,25 +169,27 @@ def _fault(section: type[Section], path: str, item: Any) -> Fault:
         "finite_number": "a finite number",
     }
     return Fault(
-        path, "wrong type" if kind != "finite_number" else "not finite", item["input"], wanted.get(kind, item["msg"])
+        path,
+        "wrong type" if kind != "finite_number" else "not finite",
+        item["input"],
+        wanted.get(kind, item["msg"]),
     )
 
 
-def check_name(name: str, path: str, allowed: Sequence[str], faults: list[Fault]) -> None:
+def check_name(name: str, path: str, allowed: Parameters, faults: list[Fault]) -> None:
     """Append a fault unless `name` is an allowed parameter."""
     if name not in allowed:
-        problem = "not a parameter of this model" if name in parameter_names() else "unknown parameter"
+        problem = (
+            "not a parameter of this model" if name in all_parameters() else "unknown parameter"
+        )
         faults.append(Fault(path, problem, allowed=nearest(name, allowed)))
 
 
-def check_range(name: str, value: float, path: str, faults: list[Fault]) -> None:
-    """Append a fault unless `value` is in the range of the parameter."""
-    try:
-        info = parameter_info(name)
-    except UnknownNameError:
-        return
-    if not info.minimum <= value <= info.maximum:
-        faults.append(Fault(path, "out of range", value, f"{info.minimum:g} to {info.maximum:g} [{info.units}]"))
+def range_check(name: str, allowed: Parameters) -> RangeCheck:
+    """What tells the fault of a value of the parameter `name`; nothing for an unknown one, which is
+    a fault itself.
+    """
+    return allowed[name].fault if name in allowed else lambda path, value: None
 
 
 def frozen(values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Where a scan card comes from: a file, a shipped card or a table, with overrides; nothing is validated here."""
+"""Where a scan card comes from: a file, a shipped card or a table, with overrides; nothing is
+validated here.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 class RawCard:
     """A card as read: `table` with the axis and fixed tables flattened to dotted parameter names.
 
-    `label` names the card in messages, `folder` is what paths in it are relative to, `text` is what the user wrote.
-    """
+    `label` names the card in messages, `folder` is what paths in it are relative to, `text` is what
+    the user wrote."""
 
     label: str
     folder: Path
@@ -32,12 +34,14 @@ class RawCard:
     faults: tuple[Fault, ...]
 
 
-def read_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None) -> RawCard:
-    """Read a card from a path (ends in .toml or holds a separator), the name of a shipped card, or a table.
+def read_card(
+    source: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None
+) -> RawCard:
+    """Read a card from a path (ends in .toml or holds a separator), the name of a shipped card, or
+    a table.
 
-    `overrides` are "axis.m_X.num=400": a dotted path and a TOML value, else a bare string. Raises `CardError` for a
-    file that is missing or is not TOML, with the line.
-    """
+    `overrides` are "axis.m_X.num=400": a dotted path and a TOML value, else a bare string. Raises
+    `CardError` for a file that is missing or is not TOML, with the line."""
     if isinstance(source, Mapping):
         label, folder, table = TABLE_LABEL, Path(), _plain(source)
         text = ""
@@ -57,8 +61,10 @@ def read_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] |
 
 
 def shipped_cards() -> dict[str, Path]:
-    """Cards that come with zscan, by name: package data of an installation, else the folder scans/ of a source tree."""
-    folder, source_tree = _PACKAGE / "cards", _PACKAGE.parents[1]
+    """Cards that come with zscan, by name: package data of an installation, else the folder scans/
+    of a source tree.
+    """
+    folder, source_tree = _PACKAGE / "shipped", _PACKAGE.parents[1]
     if not folder.is_dir() and (source_tree / "pyproject.toml").is_file():
         folder = source_tree / "scans"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
@@ -77,7 +83,11 @@ def to_toml(table: Mapping[str, Any]) -> str:
 
 
 def _sections(path: tuple[str, ...], table: Mapping[str, Any]) -> list[str]:
-    lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+    lines = [
+        f"{_key(key)} = {_value(value)}"
+        for key, value in table.items()
+        if not isinstance(value, Mapping)
+    ]
     if path and (lines or not table):
         lines = ["", f"[{'.'.join(map(_key, path))}]", *lines]
     for key, value in table.items():
@@ -103,7 +113,9 @@ def _value(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A copy made of dict, list and scalars; NumPy arrays and scalars and paths become their plain counterparts."""
+    """A copy made of dict, list and scalars; NumPy arrays and scalars and paths become their plain
+    counterparts.
+    """
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -142,14 +154,18 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _flatten(section: str, table: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
-    """Nested tables to dotted names: of [axis] down to the tables that hold a value, of [fixed] down to the values."""
+    """Nested tables to dotted names: of [axis] down to the tables that hold a value, of [fixed]
+    down to the values.
+    """
     flat: dict[str, Any] = {}
 
     def walk(prefix: str, node: Mapping[str, Any]) -> None:
         for key, value in node.items():
             name = f"{prefix}{key}"
             nested = isinstance(value, Mapping) and bool(value)
-            if nested and (section == "fixed" or all(isinstance(item, Mapping) for item in value.values())):
+            if nested and (
+                section == "fixed" or all(isinstance(item, Mapping) for item in value.values())
+            ):
                 walk(f"{name}.", value)
             elif name in flat:
                 faults.append(Fault(f"{section}.{name}", "given twice"))
@@ -164,7 +180,9 @@ def _apply(table: dict[str, Any], override: str, faults: list[Fault]) -> None:
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        faults.append(Fault("--set", "not of the form KEY=VALUE", override, "such as axis.m_X.num=400"))
+        faults.append(
+            Fault("--set", "not of the form KEY=VALUE", override, "such as axis.m_X.num=400")
+        )
         return
     if parts[0] == "axis" and len(parts) > 2:
         parts = ["axis", ".".join(parts[1:-1]), parts[-1]]

@@ -15,22 +15,29 @@ from typing import Any, Literal
 from pydantic import Field
 
 import zscan
-from zscan.constraints import expand_constraints, observable_names
+from zscan.constraints import expand_constraints, observable_sets, observables_of
 from zscan.errors import CardError, Fault, UnknownNameError, ZscanError, nearest
 from zscan.likelihood import Likelihood, log_likelihood
-from zscan.measurements import observable_sets
-from zscan.model import CHARGE_PARAMETERS, AnyModel, load_model
-from zscan.parameters import parameter_names
+from zscan.models import CHARGE_PARAMETERS, Model, ModelType, all_parameters, load_model
+from zscan.models.parameters import Parameters
+from zscan.results.grid import TileGrid, tile_grid
 from zscan.results.layout import SCHEMA_VERSION
-from zscan.scans.axes import MAX_TILE_POINTS, Axis, Number, Section, check_name, check_range, read_axes, validate
+from zscan.scans.axes import (
+    MAX_TILE_POINTS,
+    Axis,
+    Number,
+    Section,
+    check_name,
+    range_check,
+    read_axes,
+    validate,
+)
 from zscan.scans.cards import RawCard, read_card
-from zscan.scans.grid import TileGrid, tile_grid
 from zscan.scans.models import read_models
 from zscan.scans.profiled import Profiled, asks_for_profile, read_profiled
 
 FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_REQUIRED = ("m_X", "g_X")  # of a model that could not be read
 
 
 class _Card(Section):
@@ -60,14 +67,14 @@ class _Output(Section):
 class ScanSpec:
     """A validated scan: everything that determines its numbers, and where it came from.
 
-    `axes` are ordered as in the map: that of models, the axes of the card, m_X, g_X. `stored_observables` are the
-    constraints whose observable is stored beside delta chi2. `profiled` are no axes: chi2 is minimised over them.
-    `card` is the text of the card, `overrides` what was changed in it. `fit` is the section that `zscan.fit.fit_card`
-    reads; a scan does not depend on it.
-    """
+    `axes` are ordered as in the map: that of models, the axes of the card, m_X, g_X.
+    `stored_observables` are the constraints whose observable is stored beside delta chi2.
+    `profiled` are no axes: chi2 is minimised over them. `card` is the text of the card, `overrides`
+    what was changed in it. `fit` is the section that `zscan.fit.fit_card` reads; a scan does not
+    depend on it."""
 
     name: str
-    model: AnyModel
+    model: ModelType
     observables: str
     constraints: tuple[str, ...]
     axes: tuple[Axis, ...]
@@ -88,7 +95,7 @@ class ScanSpec:
         return tile_grid([axis.values.size for axis in self.axes], self.tile_points)
 
     def canonical(self) -> dict[str, Any]:
-        """JSON-able table of everything that determines the numbers; floats as `float.hex` strings."""
+        """JSON-able table of all that determines the numbers; floats as `float.hex` strings."""
         table = {
             "schema_version": SCHEMA_VERSION,
             "zscan": zscan.__version__,
@@ -115,14 +122,19 @@ class ScanSpec:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None) -> ScanSpec:
+def load_card(
+    source: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None
+) -> ScanSpec:
     """Read and validate a scan card: a path, the name of a shipped card ("fig2"), or a table.
 
-    `overrides` change single keys, as "axis.m_X.num=400". Paths in a card are relative to its folder. Masses in GeV.
-    Raises `CardError` with every fault: its dotted path, value, problem and what is allowed.
+    `overrides` change single keys, as "axis.m_X.num=400". Paths in a card are relative to its
+    folder. Masses in GeV. Raises `CardError` with every fault: its dotted path, value, problem and
+    what is allowed.
 
-    >>> spec = load_card({"format": 1, "name": "a", "model": "Lmu-Ltau", "constraints": ["delta_a_mu"],
-    ...     "axis": {"g_X": {"values": [1e-4, 1e-3]}, "m_X": {"min": 0.01, "max": 1, "num": 3, "scale": "log"}}})
+    >>> m_X = {"min": 0.01, "max": 1, "num": 3, "scale": "log"}
+    >>> spec = load_card({"format": 1, "name": "a", "model": "Lmu-Ltau",
+    ...     "constraints": ["delta_a_mu"],
+    ...     "axis": {"g_X": {"values": [1e-4, 1e-3]}, "m_X": m_X}})
     >>> [(axis.name, axis.values.tolist()) for axis in spec.axes]
     [('m_X', [0.01, 0.1, 1.0]), ('g_X', [0.0001, 0.001])]
     """
@@ -132,25 +144,38 @@ def load_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] |
     if "format" in card and card["format"] != FORMAT:
         faults.append(Fault("format", "unknown card format", card["format"], str(FORMAT)))
     if "name" in card and not _NAME.fullmatch(card["name"]):
-        faults.append(Fault("name", "not usable as a file name", card["name"], "letters, digits and . _ + -"))
+        faults.append(
+            Fault("name", "not usable as a file name", card["name"], "letters, digits and . _ + -")
+        )
     model, model_axes = _models(card, raw, faults)
-    required = _REQUIRED if model is None else model.required
-    allowed = parameter_names() if model is None else model.parameters
+    kind: type[ModelType] | ModelType = (
+        Model if model is None else model
+    )  # of one that could not be read
+    allowed: Parameters = all_parameters() if model is None else model.parameters
     if model_axes:
-        allowed = tuple(name for name in allowed if name not in CHARGE_PARAMETERS)
+        allowed = {name: info for name, info in allowed.items() if name not in CHARGE_PARAMETERS}
     tables = card.get("axis", {})
     profiled_tables = {name: table for name, table in tables.items() if asks_for_profile(table)}
     grid_tables = {name: table for name, table in tables.items() if name not in profiled_tables}
-    axes = model_axes + read_axes(grid_tables, required, allowed, faults)
+    axes = model_axes + read_axes(grid_tables, kind.axis_order, allowed, faults)
     profiled = read_profiled(profiled_tables, allowed, faults)
     fixed = _fixed(card.get("fixed", {}), allowed, faults)
     for name in sorted({*card.get("axis", {})} & {*card.get("fixed", {})}):
         faults.append(Fault(f"fixed.{name}", "both an axis and fixed"))
-    for name in required:
-        if "axis" in card and "fixed" in card and name not in card["axis"] and name not in card["fixed"]:
-            faults.append(Fault(f"axis.{name}", "missing", allowed=f"an axis {name}, or {name} in [fixed]"))
+    for name in kind.required:
+        if (
+            "axis" in card
+            and "fixed" in card
+            and name not in card["axis"]
+            and name not in card["fixed"]
+        ):
+            faults.append(
+                Fault(f"axis.{name}", "missing", allowed=f"an axis {name}, or {name} in [fixed]")
+            )
     no_axis = "axis" in card and not grid_tables and not model_axes
-    if no_axis and (profiled_tables or all(name in card.get("fixed", {}) for name in required)):
+    if no_axis and (
+        profiled_tables or all(name in card.get("fixed", {}) for name in kind.required)
+    ):
         faults.append(Fault("axis", "missing", allowed="at least one axis that is not profiled"))
     output = validate(_Output, card.get("output", {}), "output", faults)
     names = _physics(card, output, model, faults)
@@ -162,14 +187,30 @@ def load_card(source: str | Path | Mapping[str, Any], overrides: Sequence[str] |
         raise CardError(raw.label, [Fault("constraints", str(error))]) from error
     if profiled and not likelihood.summed:
         problem = "none of them is summed, so that there is no chi2 to minimise"
-        raise CardError(raw.label, [Fault("constraints", problem, list(names), "at least one that is no projection")])
+        raise CardError(
+            raw.label,
+            [Fault("constraints", problem, list(names), "at least one that is no projection")],
+        )
     return ScanSpec(
-        card["name"], model, card["observables"], names, axes, fixed, output["dtype"], tuple(output["observables"]),
-        output["tile_points"], likelihood, raw.label, raw.text, raw.overrides, profiled, card["fit"],
-    )  # fmt: skip
+        card["name"],
+        model,
+        card["observables"],
+        names,
+        axes,
+        fixed,
+        output["dtype"],
+        tuple(output["observables"]),
+        output["tile_points"],
+        likelihood,
+        raw.label,
+        raw.text,
+        raw.overrides,
+        profiled,
+        card["fit"],
+    )
 
 
-def _fixed(table: Mapping[str, Any], allowed: Sequence[str], faults: list[Fault]) -> dict[str, float]:
+def _fixed(table: Mapping[str, Any], allowed: Parameters, faults: list[Fault]) -> dict[str, float]:
     fixed = {}
     for name, raw in table.items():
         path = f"fixed.{name}"
@@ -179,16 +220,21 @@ def _fixed(table: Mapping[str, Any], allowed: Sequence[str], faults: list[Fault]
         faults += [Fault(path, fault.problem, fault.value, fault.allowed) for fault in found]
         if "value" in section:
             fixed[name] = float(section["value"])
-            check_range(name, fixed[name], path, faults)
+            if fault := range_check(name, allowed)(path, fixed[name]):
+                faults.append(fault)
     return dict(sorted(fixed.items()))
 
 
-def _models(card: Mapping[str, Any], raw: RawCard, faults: list[Fault]) -> tuple[AnyModel | None, tuple[Axis, ...]]:
+def _models(
+    card: Mapping[str, Any], raw: RawCard, faults: list[Fault]
+) -> tuple[ModelType | None, tuple[Axis, ...]]:
     """The model of a card, and the axis of models if it has one."""
     given = [key for key in ("model", "models") if card.get(key) is not None]
     if len(given) != 1:
         problem = "given together with models" if given else "missing"
-        faults.append(Fault("model", problem, allowed="model = NAME, or models = 'catalogue:max=10,vector'"))
+        faults.append(
+            Fault("model", problem, allowed="model = NAME, or models = 'catalogue:max=10,vector'")
+        )
         return None, ()
     if given == ["model"]:
         return _model(card["model"], raw, faults), ()
@@ -196,7 +242,7 @@ def _models(card: Mapping[str, Any], raw: RawCard, faults: list[Fault]) -> tuple
     return (None, ()) if found is None else (found[0], (found[1],))
 
 
-def _model(value: Any, raw: RawCard, faults: list[Fault]) -> AnyModel | None:
+def _model(value: Any, raw: RawCard, faults: list[Fault]) -> ModelType | None:
     if not isinstance(value, str | dict):
         faults.append(Fault("model", "wrong type", value, "a benchmark name, a path or a table"))
         return None
@@ -210,9 +256,11 @@ def _model(value: Any, raw: RawCard, faults: list[Fault]) -> AnyModel | None:
 
 
 def _physics(
-    card: Mapping[str, Any], output: Mapping[str, Any], model: AnyModel | None, faults: list[Fault]
+    card: Mapping[str, Any], output: Mapping[str, Any], model: ModelType | None, faults: list[Fault]
 ) -> tuple[str, ...] | None:
-    """Constraint names, None when some are unknown; checks the observable set and the stored observables too."""
+    """Constraint names, None when some are unknown; checks the observable set and the stored
+    observables too.
+    """
     if "observables" in card and card["observables"] not in observable_sets():
         faults.append(
             Fault(
@@ -231,18 +279,24 @@ def _physics(
             faults.append(Fault(f"constraints.{index}", str(error)))
     if patterns == []:
         known = False
-        faults.append(Fault("constraints", "empty", allowed="at least one constraint, or no key for all"))
+        faults.append(
+            Fault("constraints", "empty", allowed="at least one constraint, or no key for all")
+        )
     names = (
-        expand_constraints(patterns if patterns is not None or model is None else model.constraints) if known else None
+        expand_constraints(patterns if patterns is not None or model is None else model.constraints)
+        if known
+        else None
     )
-    available = [] if names is None else observable_names(names)
+    available = {} if names is None or model is None else observables_of(model, names)
     stored = output.get("observables", [])
     for index, name in enumerate(stored):
         path = f"output.observables.{index}"
         if name in stored[:index]:
             faults.append(Fault(path, "given twice", name))
-        elif names is not None and name not in available:
-            faults.append(Fault(path, "not among the constraints of the card", name, nearest(name, available)))
+        elif available and name not in available:
+            faults.append(
+                Fault(path, "not among the constraints of the card", name, nearest(name, available))
+            )
     return names
 
 

@@ -1,4 +1,6 @@
-"""One compiled function that evaluates a likelihood on a tile: status and stored numbers of every constraint."""
+"""One compiled function that evaluates a likelihood on a tile: status and stored numbers of every
+constraint.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,21 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from zscan.results.grid import Tile, TileGrid
 from zscan.results.layout import NOT_FINITE, OK, OUT_OF_RANGE
-from zscan.scans.grid import Tile, TileGrid
-from zscan.scans.profiled import CHI2, CONVERGED, find_minimum, sum_of_terms
+from zscan.scans.profiled import CHI2, CONVERGED, find_minimum
 from zscan.scans.spec import ScanSpec
 
 _DEVICES = "devices"
 
 
 class TileEvaluator:
-    """Evaluates tiles of `grid` for a scan, all with one compiled shape; split over the devices if there are several.
+    """Evaluates tiles of `grid` for a scan, all with one compiled shape; split over the devices if
+    there are several.
 
-    The axes enter as arrays of shape (1, ..., n, ..., 1), so that what depends on m_X alone is evaluated once for
-    each mass. Calling it with a tile returns at once, with a function that waits for the values of every field.
-    """
+    The axes enter as arrays of shape (1, ..., n, ..., 1), so that what depends on m_X alone is
+    evaluated once for each mass. Calling it with a tile returns at once, with a function that waits
+    for the values of every field."""
 
     def __init__(self, spec: ScanSpec, grid: TileGrid) -> None:
         self.spec, self.grid = spec, grid
@@ -44,7 +47,9 @@ class TileEvaluator:
         self.compiled = jax.jit(self._evaluate, out_shardings=self.out_sharding)
 
     def __call__(self, tile: Tile) -> Callable[[], dict[str, list[np.ndarray]]]:
-        """Start the evaluation of a tile; the result waits for it and gives the rows, cut to the true extent."""
+        """Start the evaluation of a tile; the result waits for it and gives the rows, cut to the
+        true extent.
+        """
         with jax.enable_x64(True):
             axes = [self._axis(number, tile) for number in range(len(self.block))]
             fields = self.compiled(*axes)
@@ -75,7 +80,10 @@ class TileEvaluator:
         parameters = {name: jnp.asarray(value) for name, value in self.spec.fixed.items()}
         for axis, values in zip(self.spec.axes, axes, strict=True):
             if axis.columns:  # an axis of models: its values are their numbers
-                parameters |= {name: jnp.asarray(column)[values.astype(int)] for name, column in axis.columns.items()}
+                parameters |= {
+                    name: jnp.asarray(column)[values.astype(int)]
+                    for name, column in axis.columns.items()
+                }
             else:
                 parameters[axis.name] = values
         shape, dtype = tuple(self.block), jnp.dtype(self.spec.dtype)
@@ -83,21 +91,31 @@ class TileEvaluator:
         if profiled:
             minimum = find_minimum(likelihood, parameters, profiled, shape, self.out_sharding)
             parameters |= minimum.parameters
-        terms, observables = likelihood.terms_and_observables(parameters, self.spec.stored_observables)
+        terms, observables = likelihood.terms_and_observables(
+            parameters, self.spec.stored_observables
+        )
         known = jnp.ones((), bool)
         if profiled:
-            observables[CHI2] = sum_of_terms(likelihood, terms)
-            known = jnp.isfinite(observables[CHI2])  # elsewhere there is nothing to minimise, and no minimum
+            total, any_finite = likelihood.sum(terms)
+            observables[CHI2] = jnp.where(any_finite, total, jnp.nan)
+            known = jnp.isfinite(
+                observables[CHI2]
+            )  # elsewhere there is nothing to minimise, and no minimum
             observables |= {item.observable: minimum.parameters[item.name] for item in profiled}
             observables[CONVERGED] = minimum.converged.astype(float)
         delta_chi2, status = [], []
         for name in self.spec.constraints:
             term = terms[name]
-            finite = jnp.where(jnp.isfinite(term.delta_chi2) & known, jnp.uint8(OK), jnp.uint8(NOT_FINITE))
-            status.append(jnp.broadcast_to(jnp.where(term.valid, finite, jnp.uint8(OUT_OF_RANGE)), shape))
+            finite = jnp.where(
+                jnp.isfinite(term.delta_chi2) & known, jnp.uint8(OK), jnp.uint8(NOT_FINITE)
+            )
+            status.append(
+                jnp.broadcast_to(jnp.where(term.valid, finite, jnp.uint8(OUT_OF_RANGE)), shape)
+            )
             valid = jnp.where(term.valid & known, term.delta_chi2, jnp.nan)
             delta_chi2.append(jnp.broadcast_to(_stored(valid, dtype), shape))
-        # One array per row, not one for all: stacking would copy everything once more, into fresh memory.
+        # One array per row, not one for all: stacking would copy everything once more, into fresh
+        # memory.
         fields = {"delta_chi2": delta_chi2, "status": status}
         for name, values in observables.items():
             values = jnp.where(known, values, jnp.nan)
@@ -106,6 +124,8 @@ class TileEvaluator:
 
 
 def _stored(values: Array, dtype: jnp.dtype) -> Array:
-    """Cast to the stored dtype; finite numbers beyond its range become its largest number, so that they stay finite."""
+    """Cast to the stored dtype; finite numbers beyond its range become its largest number, so that
+    they stay finite.
+    """
     limit = float(jnp.finfo(dtype).max)
     return jnp.where(jnp.isfinite(values), jnp.clip(values, -limit, limit), values).astype(dtype)

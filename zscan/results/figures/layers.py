@@ -1,12 +1,10 @@
 """Layers of a figure, drawn from a map alone: bands, excluded and favoured regions, curves, lines.
 
-Each layer has `draw(axes, data)`, which returns its legend entries; `data` has the axes of the panel left, x before y.
-"""
+Each layer has `draw(axes, data)`, which returns its legend entries; `data` has the axes of the
+panel left, x before y."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,14 +18,16 @@ from matplotlib.axes import Axes
 
 from zscan.errors import UnknownNameError
 from zscan.results.figures import style
+from zscan.results.rule import excess, measurement, stored
 
 
 @dataclass(frozen=True)
 class Band:
-    """Values of an observable within `n_sigma` of its measurement: edges solid black, centre dashed.
+    """Values of an observable within `n_sigma` of its measurement: edges solid black, centre
+    dashed.
 
-    Where the band contains zero coupling (no preference for new physics) only the upper edge is drawn, as a limit.
-    """
+    Where the band contains zero coupling (no preference for new physics) only the upper edge is
+    drawn, as a limit."""
 
     constraint: str
     name: str
@@ -42,60 +42,53 @@ class Band:
         _contour(axes, x, y, observable, edges, f"{self.constraint}/edges", solid)
         label = f"{self.name}, ${self.n_sigma:g}\\sigma$"
         if lower <= 0:
-            return [matplotlib.lines.Line2D([], [], color="black", lw=1.3, label=f"{label} upper limit")]
+            return [
+                matplotlib.lines.Line2D([], [], color="black", lw=1.3, label=f"{label} upper limit")
+            ]
         dashed: dict[str, Any] = {"colors": "black", "linewidths": 1.0, "linestyles": "dashed"}
         _contour(axes, x, y, observable, [centre], f"{self.constraint}/centre", dashed)
         return [
             matplotlib.lines.Line2D([], [], color="black", lw=1.3, label=label),
-            matplotlib.lines.Line2D([], [], color="black", lw=1.0, ls="--", label=f"{self.name}, centre"),
+            matplotlib.lines.Line2D(
+                [], [], color="black", lw=1.0, ls="--", label=f"{self.name}, centre"
+            ),
         ]
 
 
 @dataclass(frozen=True)
 class Excluded:
-    """Region in which an observable lies above the limit of its measurement, shaded."""
+    """Region that a constraint excludes by its rule (see `zscan.results.rule`), all its pieces,
+    shaded.
+    """
 
     constraint: str
     label: str
 
     def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
         """Shade the region; returns its legend entry."""
-        x, y, observable = plane(data, self.constraint)
-        measured = measurement(data, self.constraint)
-        provisional = " (provisional)" if measured["status"] == "provisional" else ""
-        return _shade(axes, x, y, observable - measured["excluded_above"], self.constraint, self.label + provisional)
-
-
-@dataclass(frozen=True)
-class ExcludedByFit:
-    """Region in which chi2 exceeds its minimum over y (zero coupling included) at the same x by `delta`, shaded."""
-
-    constraint: str
-    label: str
-    delta: float = 3.84
-
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Shade the region, all its pieces; returns its legend entry."""
-        chi2 = data["delta_chi2"].sel(constraint=self.constraint)
-        x, y = map(str, chi2.dims)
-        best = np.minimum(chi2.min(y), 0.0)  # delta chi2 is 0 at zero coupling
-        excess = (chi2 - best - self.delta).transpose(y, x).values
-        return _shade(axes, data[x].values, data[y].values, excess, self.constraint, self.label)
+        x, y, values = excess_plane(data, self.constraint)
+        status = measurement(data.attrs, self.constraint)["status"]
+        provisional = " (provisional)" if status == "provisional" else ""
+        return _shade(axes, x, y, values, self.constraint, self.label + provisional)
 
 
 @dataclass(frozen=True)
 class ExcludedByAny:
-    """Boundary of the union of the regions that several limits exclude: searches that matter little in the figure."""
+    """Boundary of the union of the regions that several limits exclude: searches that matter little
+    in the figure.
+    """
 
     constraints: tuple[str, ...]
     label: str
 
     def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
         """Draw the boundary; returns its legend entry."""
-        x, y, _ = plane(data, self.constraints[0])
-        excess = [plane(data, name)[2] - measurement(data, name)["excluded_above"] for name in self.constraints]
+        x, y, _ = excess_plane(data, self.constraints[0])
+        excesses = [excess_plane(data, name)[2] for name in self.constraints]
         # Where no curve applies nothing is excluded
-        largest = np.max([np.where(np.isfinite(values), values, -1.0) for values in excess], axis=0)
+        largest = np.max(
+            [np.where(np.isfinite(values), values, -1.0) for values in excesses], axis=0
+        )
         look: dict[str, Any] = {"colors": style.OTHERS, "linewidths": 0.9, "linestyles": "solid"}
         _contour(axes, x, y, largest, [0.0], "others/outline", look)
         return [matplotlib.lines.Line2D([], [], color=style.OTHERS, lw=0.9, label=self.label)]
@@ -103,18 +96,19 @@ class ExcludedByAny:
 
 @dataclass(frozen=True)
 class Projected:
-    """Reach of a future experiment, or a bound drawn like one: the dashed line on which it would exclude."""
+    """Reach of a future experiment, or a bound drawn like one: the dashed line on which it would
+    exclude.
+    """
 
     constraint: str
     label: str
 
     def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
         """Draw the line; returns its legend entry."""
-        x, y, observable = plane(data, self.constraint)
+        x, y, values = excess_plane(data, self.constraint)
         colour = style.PROJECTED[self.constraint]
         look: dict[str, Any] = {"colors": colour, "linewidths": 1.2, "linestyles": "dashed"}
-        limit = measurement(data, self.constraint)["excluded_above"]
-        _contour(axes, x, y, observable, [limit], f"{self.constraint}/projection", look)
+        _contour(axes, x, y, values, [0.0], f"{self.constraint}/projection", look)
         return [matplotlib.lines.Line2D([], [], color=colour, lw=1.2, ls="--", label=self.label)]
 
 
@@ -131,10 +125,13 @@ class Favoured:
         x, y, observable = plane(data, self.constraint)
         lower, centre, upper = interval(data, self.constraint, self.n_sigma)
         inside = self.n_sigma - np.where(
-            observable > centre, self.n_sigma * (observable - centre) / (upper - centre),
+            observable > centre,
+            self.n_sigma * (observable - centre) / (upper - centre),
             self.n_sigma * (centre - observable) / (centre - lower),
-        )  # fmt: skip
-        return _shade(axes, x, y, inside, self.constraint, f"{self.label}, ${self.n_sigma:g}\\sigma$")
+        )
+        return _shade(
+            axes, x, y, inside, self.constraint, f"{self.label}, ${self.n_sigma:g}\\sigma$"
+        )
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,14 @@ class Curves:
         lines: list[Artist] = []
         for value, (colour, dashes) in zip(data[self.over].values, style.LINES, strict=False):
             y = values.sel({self.over: value}).values
-            (line,) = axes.plot(data[x].values, y, color=colour, ls=dashes, lw=1.3, label=f"{self.symbol} = {value:g}")
+            (line,) = axes.plot(
+                data[x].values,
+                y,
+                color=colour,
+                ls=dashes,
+                lw=1.3,
+                label=f"{self.symbol} = {value:g}",
+            )
             line.set_gid(f"{self.observable}/{value:g}")
             lines.append(line)
         return lines
@@ -161,7 +165,9 @@ class Curves:
 
 @dataclass(frozen=True)
 class Levels:
-    """Labelled contour lines of a stored observable; `unit` is that of the labels, in units of the map."""
+    """Labelled contour lines of a stored observable; `unit` is that of the labels, in units of the
+    map.
+    """
 
     observable: str
     levels: Sequence[float]
@@ -174,10 +180,14 @@ class Levels:
         """Draw the lines; returns their legend entry."""
         x, y, values = plane(data, self.observable)
         look: dict[str, Any] = {"colors": self.colour, "linewidths": 0.8, "linestyles": "dotted"}
-        lines = axes.contour(x, y, np.ma.masked_invalid(values) / self.unit, levels=sorted(self.levels), **look)
+        lines = axes.contour(
+            x, y, np.ma.masked_invalid(values) / self.unit, levels=sorted(self.levels), **look
+        )
         lines.set_gid(f"{self.observable}/levels")
         axes.clabel(lines, fmt="%g", fontsize=7)
-        return [matplotlib.lines.Line2D([], [], color=self.colour, lw=0.8, ls=":", label=self.label)]
+        return [
+            matplotlib.lines.Line2D([], [], color=self.colour, lw=0.8, ls=":", label=self.label)
+        ]
 
 
 @dataclass(frozen=True)
@@ -214,7 +224,7 @@ class VerticalLines:
 
 @dataclass(frozen=True)
 class Channels:
-    """Several stored observables against x, each with its own label: branching ratios, for example."""
+    """Several stored observables against x, each with its own label: e.g. branching ratios."""
 
     observables: Mapping[str, str]
     constraints: tuple[str, ...] = ()
@@ -222,19 +232,31 @@ class Channels:
     def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
         """Draw the lines; returns their legend entries."""
         lines: list[Artist] = []
-        for (name, label), (colour, dashes) in zip(self.observables.items(), style.LINES, strict=False):
+        for (name, label), (colour, dashes) in zip(
+            self.observables.items(), style.LINES, strict=False
+        ):
             values = stored(data, name)
             (x,) = values.dims
-            (line,) = axes.plot(data[x].values, values.values, color=colour, ls=dashes, lw=1.2, label=label)
+            (line,) = axes.plot(
+                data[x].values, values.values, color=colour, ls=dashes, lw=1.2, label=label
+            )
             line.set_gid(name)
             lines.append(line)
         return lines
 
 
 Layer = (
-    Band | Excluded | ExcludedByFit | ExcludedByAny | Projected | Favoured | Curves | Channels | Levels | MeasuredRange
+    Band
+    | Excluded
+    | ExcludedByAny
+    | Projected
+    | Favoured
+    | Curves
+    | Channels
+    | Levels
+    | MeasuredRange
     | VerticalLines
-)  # fmt: skip
+)
 
 
 def rests_on(layer: Layer) -> tuple[str, ...]:
@@ -248,68 +270,79 @@ def level(layer: Layer, measured: Mapping[str, Any]) -> str:
     """The level at which a layer draws a measurement, for the caption."""
     if isinstance(layer, Band | Favoured | MeasuredRange):
         return f"{layer.n_sigma:g} sigma"
-    return str(measured["cl"])
-
-
-def stored(data: xr.Dataset, observable: str) -> xr.DataArray:
-    """A stored observable of a map; raises `UnknownNameError`, which says how to store it, if it is not there."""
-    name = f"observable/{observable}"
-    if name not in data:
-        there = ", ".join(sorted(key for key in map(str, data) if key.startswith("observable/")))
-        raise UnknownNameError(
-            f"the map holds no observable {observable!r}; add it to output.observables of its card (stored: {there})"
-        )
-    return data[name]
+    if measured.get("band"):
+        return str(measured["band"])
+    cl = measured["cl"]  # text in maps of zscan 0.1
+    return cl if isinstance(cl, str) else f"{100 * cl:g} %"
 
 
 def plane(data: xr.Dataset, observable: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The two axes x, y that a map has left and a stored observable as an array (y, x) for drawing.
 
-    Raises `UnknownNameError` when the map does not hold the observable or has not exactly two axes left.
-    """
-    values = stored(data, observable)
+    Raises `UnknownNameError` when the map does not hold the observable or has not exactly two axes
+    left."""
+    return _as_plane(stored(data, observable), observable)
+
+
+def _as_plane(values: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if values.ndim != 2:
-        raise UnknownNameError(f"{observable} has the axes {values.dims}; select one value of all but two first")
+        raise UnknownNameError(
+            f"{name} has the axes {values.dims}; select one value of all but two first"
+        )
     x, y = values.dims
-    return data[x].values, data[y].values, values.values.T
+    return values[x].values, values[y].values, values.values.T
 
 
-def measurement(data: xr.Dataset, constraint: str) -> dict[str, Any]:
-    """The measurement of a constraint as the map records it (numbers are exact hexadecimal floats there)."""
-    table = json.loads(data.attrs["spec"])["likelihood"]["measurements"][constraint]
-    return {key: _number(value) for key, value in table.items()}
+def excess_plane(data: xr.Dataset, constraint: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The two axes x, y that a map has left and the excess of a constraint over its limit as an
+    array (y, x).
+    """
+    return _as_plane(excess(data, constraint), constraint)
 
 
 def interval(data: xr.Dataset, constraint: str, n_sigma: float) -> tuple[float, float, float]:
     """Measured value minus `n_sigma` standard deviations, itself, and plus `n_sigma`."""
-    measured = measurement(data, constraint)
+    measured = measurement(data.attrs, constraint)
     value = float(measured["value"])
-    return value - n_sigma * measured["error_minus"], value, value + n_sigma * measured["error_plus"]
-
-
-def _number(value: Any) -> Any:
-    is_number = isinstance(value, str) and re.fullmatch(r"-?0x[01]\.[0-9a-f]+p[+-]\d+", value)
-    return float.fromhex(value) if is_number else value
+    return (
+        value - n_sigma * measured["error_minus"],
+        value,
+        value + n_sigma * measured["error_plus"],
+    )
 
 
 def _contour(
-    axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, levels: list[float], gid: str, look: dict[str, Any]
+    axes: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    values: np.ndarray,
+    levels: list[float],
+    gid: str,
+    look: dict[str, Any],
 ) -> None:
-    """Contour lines; nothing where the level is not reached at all (an absent band is a result, not a fault)."""
+    """Contour lines; nothing where the level is not reached at all (an absent band is a result, not
+    a fault).
+    """
     finite = values[np.isfinite(values)]
     reached = [level for level in levels if finite.size and finite.min() < level < finite.max()]
     if reached:
         axes.contour(x, y, np.ma.masked_invalid(values), levels=reached, **look).set_gid(gid)
 
 
-def _shade(axes: Axes, x: np.ndarray, y: np.ndarray, excess: np.ndarray, constraint: str, label: str) -> list[Artist]:
-    """Shade where `excess` is positive; the entry of the legend is there even if the region is empty."""
+def _shade(
+    axes: Axes, x: np.ndarray, y: np.ndarray, excess: np.ndarray, constraint: str, label: str
+) -> list[Artist]:
+    """Shade where `excess` is positive; the entry of the legend is there even if the region is
+    empty.
+    """
     face, hatch = style.FILL[constraint]
     outline: dict[str, Any] = {"colors": "#404040", "linewidths": 0.7}
     _contour(axes, x, y, excess, [0.0], f"{constraint}/outline", outline)
     if np.any(excess > 0):
         shown = np.ma.masked_invalid(excess)
-        region = axes.contourf(x, y, shown, levels=[0.0, np.inf], colors=[face], alpha=0.85, hatches=[hatch])
+        region = axes.contourf(
+            x, y, shown, levels=[0.0, np.inf], colors=[face], alpha=0.85, hatches=[hatch]
+        )
         region.set_edgecolor("white")
         region.set_linewidth(0.0)
         region.set_gid(f"{constraint}/region")

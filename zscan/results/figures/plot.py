@@ -17,19 +17,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zscan.results.figures import style
-from zscan.results.figures.layers import Layer, level, measurement, rests_on
+from zscan.results.figures.layers import Layer, level, rests_on
+from zscan.results.rule import measurement
 
 _SELECT_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: layers from the lowest to the highest, the values of the axes that it leaves out, scales and labels.
+    """One panel: layers from the lowest to the highest, the values of the axes that it leaves out,
+    scales and labels.
 
-    `limits` of y default to the ends of the y axis of the map, those of x are always the ends of its x axis. `map` is
-    the number of the map that it shows, in the order of the cards of the figure. `unit` is that of the numbers at the
-    ticks, in units of the map (1e3: TeV).
-    """
+    `limits` of y default to the ends of the y axis of the map, those of x are always the ends of
+    its x axis. `map` is the number of the map that it shows, in the order of the cards of the
+    figure. `unit` is that of the numbers at the ticks, in units of the map (1e3: TeV)."""
 
     layers: tuple[Layer, ...]
     select: Mapping[str, float] = field(default_factory=dict)
@@ -47,10 +48,10 @@ class Panel:
 class FigureSpec:
     """A figure of the paper: the cards that make its maps, its panels, its caption.
 
-    `axes` are those of the cards whose number of points sets the resolution. `size` is that of one panel with its
-    labels [inches]. `legend` is a location in the first panel (a name or axes fractions), "cell" for the first free
-    cell of the grid of panels, or "right" for a column of its own.
-    """
+    `axes` are those of the cards whose number of points sets the resolution. `size` is that of one
+    panel with its labels [inches]. `legend` is a location in the first panel (a name or axes
+    fractions), "cell" for the first free cell of the grid of panels, or "right" for a column of its
+    own."""
 
     number: str
     cards: tuple[str, ...]
@@ -63,7 +64,7 @@ class FigureSpec:
 
 
 def draw(spec: FigureSpec, maps: Sequence[xr.Dataset]) -> Figure:
-    """Draw a figure from the open maps of its cards (see `zscan.open_scan`); with all observables."""
+    """Draw a figure from the open maps of its cards (`zscan.open_scan`), with all observables."""
     panels = spec.panels(maps)
     width, height = spec.size
     rows = -(-(len(panels) + (spec.legend == "cell")) // spec.columns)
@@ -78,11 +79,17 @@ def draw(spec: FigureSpec, maps: Sequence[xr.Dataset]) -> Figure:
         for index, panel in enumerate(panels):
             row, column = divmod(index, spec.columns)
             left, low = column * width + 0.80, (rows - 1 - row) * height + bottom + 0.48
-            axes = figure.add_axes((left / wide, low / tall, (width - 0.96) / wide, (height - 0.80) / tall))
-            entries |= {str(entry.get_label()): entry for entry in _panel(axes, panel, maps[panel.map])}
+            axes = figure.add_axes(
+                (left / wide, low / tall, (width - 0.96) / wide, (height - 0.80) / tall)
+            )
+            entries |= {
+                str(entry.get_label()): entry for entry in _panel(axes, panel, maps[panel.map])
+            }
         handles = list(entries.values())
         if spec.legend in ("cell", "right"):
-            row, column = divmod(len(panels), spec.columns) if spec.legend == "cell" else (0, spec.columns)
+            row, column = (
+                divmod(len(panels), spec.columns) if spec.legend == "cell" else (0, spec.columns)
+            )
             left = column * width + (0.5 if spec.legend == "cell" else 0.0)
             anchor = (left / wide, ((rows - row) * height + bottom - 0.25) / tall)
             figure.legend(handles=handles, loc="upper left", bbox_to_anchor=anchor, frameon=False)
@@ -98,7 +105,11 @@ def _panel(axes: Axes, panel: Panel, data: xr.Dataset) -> list[Artist]:
     axes.set_xscale(panel.xscale)
     axes.set_yscale(kind, **options)
     axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel, title=panel.title)
-    selected = data.sel(dict(panel.select), method="nearest", tolerance=_SELECT_TOLERANCE) if panel.select else data
+    selected = (
+        data.sel(dict(panel.select), method="nearest", tolerance=_SELECT_TOLERANCE)
+        if panel.select
+        else data
+    )
     entries = [entry for layer in panel.layers for entry in layer.draw(axes, selected)]
     before, last = map(str, data["delta_chi2"].dims[-2:])
     x = last if last == "m_X" else before  # with m_X last a stored observable is on the y axis
@@ -113,13 +124,19 @@ def _panel(axes: Axes, panel: Panel, data: xr.Dataset) -> list[Artist]:
 
 
 def caption_text(spec: FigureSpec, maps: Sequence[xr.Dataset], columns: int = 100) -> str:
-    """Caption: what is drawn at which confidence level, with its references; what is provisional; where it is from."""
+    """Caption: what is drawn at which confidence level, with its references; what is provisional;
+    where it is from.
+    """
     layers = []
     for constraint, (data, layer) in _shown(spec, maps).items():
-        measured = measurement(data, constraint)
-        layers.append(f"{constraint} ({level(layer, measured)}; {', '.join(measured['references'])})")
+        measured = measurement(data.attrs, constraint)
+        layers.append(
+            f"{constraint} ({level(layer, measured)}; {', '.join(measured['references'])})"
+        )
     paragraphs = [spec.caption, f"Layers: {'; '.join(layers)}."] if layers else [spec.caption]
-    provisional = dict.fromkeys(name for data in maps for name in json.loads(data.attrs["provisional"]))
+    provisional = dict.fromkeys(
+        name for data in maps for name in json.loads(data.attrs["provisional"])
+    )
     if provisional:
         paragraphs.append(f"Provisional inputs: {', '.join(provisional)} (see README).")
     scans = ", ".join(data.attrs["spec_hash"][:12] for data in maps)
@@ -138,7 +155,9 @@ def _shown(spec: FigureSpec, maps: Sequence[xr.Dataset]) -> dict[str, tuple[xr.D
 
 
 def save(spec: FigureSpec, maps: Sequence[xr.Dataset], path: str | Path) -> Path:
-    """Draw and write a PNG whose metadata name the scans: spec hashes, zscan version, command and caption."""
+    """Draw and write a PNG whose metadata name the scans: spec hashes, zscan version, command and
+    caption.
+    """
     path = Path(path)
     metadata = {
         "Title": f"Fig {spec.number} of arXiv:2107.07518",

@@ -1,4 +1,6 @@
-"""Shared look of all figures: sizes, fonts, one colour per constraint (legible in gray and for the colour-blind)."""
+"""Shared look of all figures: sizes, fonts, one colour per constraint (legible in gray and for the
+colour-blind).
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,82 @@
+"""The conclusions of arXiv:2107.07518 sec. 3.5, as verdicts on the benchmark models."""
+
+import json
+
+import numpy as np
+import pytest
+
+import zscan
+from zscan.analysis.verdicts import verdict
+from zscan.errors import ParameterError
+
+
+def covers(intervals, low, high):
+    return any(a <= low * 1.02 and b >= high / 1.02 for a, b in intervals)
+
+
+@pytest.mark.parametrize("eps_over_g", [0.0, 1.0])
+def test_b_3lmu_is_excluded_at_every_mass(eps_over_g):
+    found = verdict("B-3Lmu", masses=(1e-3, 1.0), points=150, eps_over_g=eps_over_g)
+    assert found.allowed == ()
+    for name in ("nsi", "coherent"):  # each alone, for any sizeable mixing
+        assert covers(found.killed_by[name], 1e-3, 1.0)
+    assert found.killed_together == ()
+
+
+def test_lmu_le_is_excluded_with_and_without_the_electron():
+    left = verdict("Lmu-Le", masses=(1e-3, 1.0), points=150)
+    assert left.allowed == ()
+    assert all(covers(left.killed_by[name], 1e-3, 1.0) for name in ("nsi", "borexino"))
+    assert covers(left.killed_by["searches/NA64_NA642019imj"], 1e-3, 0.6)
+    assert "coherent" not in left.killed_by
+    right = verdict("Lmu-Le-shifted", masses=(1e-3, 1.0), points=150)
+    assert right.allowed == ()
+    assert covers(right.killed_by["nsi"], 1e-3, 1.0)
+    assert right.killed_by["coherent"][0] == pytest.approx((1e-3, 0.25), rel=0.06)
+    assert not {"borexino", "searches/NA64_NA642019imj"} & set(right.killed_by)
+
+
+def test_lmu_ltau_survives_between_borexino_and_babar():
+    (window,) = verdict("Lmu-Ltau", points=300).allowed
+    # band edge: 6.6 MeV (Borexino) to 0.219 GeV (BaBar 4mu, whose curve starts at 0.2155); 5 %
+    np.testing.assert_allclose(window, (6.6e-3, 0.219), rtol=0.05)
+
+
+def test_chiral_models_survive_in_one_window():
+    # Borexino opens the window at 0.110 GeV (partner: 0.165); BaBar 4mu, which the paper does not
+    # draw, closes it at the dimuon threshold; without it CCFR does at 0.337 GeV, and later in the
+    # partner, whose nu_mu charge is smaller
+    closes = {}
+    for model, start in (("Lmutau-chiral", 0.110), ("Lmutau-chiral-partner", 0.165)):
+        found = verdict(model, points=300)
+        assert len(found.allowed) == 1
+        np.testing.assert_allclose(found.allowed[0], (start, 0.217), rtol=0.04)
+        assert found.no_band[0][1] == pytest.approx(0.0138, rel=0.04)
+        paper = verdict(model, points=300, constraints=["borexino", "trident_ccfr"])
+        assert paper.allowed[0][0] == pytest.approx(start, rel=0.04)
+        closes[model] = paper.allowed[0][1]
+    assert closes["Lmutau-chiral"] == pytest.approx(0.337, rel=0.06)
+    assert closes["Lmutau-chiral-partner"] > closes["Lmutau-chiral"]
+
+
+def test_third_family_is_excluded_by_meson_bounds():
+    found = verdict("9B3-8Lmu-Ltau", masses=(1e-2, 1.0), points=150)
+    assert found.allowed == ()
+    assert covers(found.killed_by["d_to_pi"], 1e-2, 0.21)
+    assert found.killed_by["d_mixing"][0][1] == pytest.approx(0.083, rel=0.04)
+    assert verdict("9B3-8Lmu-Ltau", masses=(0.1, 0.2), points=20, constraints=["d_mixing"]).allowed
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(ParameterError, match="proportional"):
+        verdict(zscan.Model("x", L=(0, 1, -1), E=(0, 1, -1), N=(0, 1, -1), eps=1e-3))
+    with pytest.raises(ParameterError, match="proportional"):
+        verdict("muon-effective")
+    with pytest.raises(ParameterError, match="masses"):
+        verdict("B-L", masses=(1.0, 0.1))
+
+
+def test_prints_and_converts():
+    found = verdict("Lmu-Ltau", points=20)
+    assert "borexino (provisional)" in str(found)
+    assert json.loads(json.dumps(found.to_table()))["model"] == "Lmu-Ltau"

@@ -1,0 +1,6 @@
+"""Questions to a likelihood: one point, which masses."""
+
+from zscan.analysis.evaluation import Evaluation, evaluate
+from zscan.analysis.verdicts import Verdict, verdict
+
+__all__ = ["Evaluation", "Verdict", "evaluate", "verdict"]

@@ -1,0 +1,158 @@
+"""One point of parameter space: every observable and delta chi2, with its reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zscan.constraints import data_constraints
+from zscan.errors import ParameterError
+from zscan.likelihood import log_likelihood
+from zscan.models import ModelType, load_model
+from zscan.references import label
+
+
+@dataclass(frozen=True)
+class Row:
+    """One constraint at one point; `excluded` is None where no limit is drawn or the constraint
+    does not apply.
+    """
+
+    constraint: str
+    observable_name: str
+    observable: float
+    measured: str
+    delta_chi2: float
+    excluded: bool | None
+    cl: str
+    status: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All constraints of a model at one point."""
+
+    model: str
+    parameters: dict[str, float]
+    observables: str
+    log_likelihood: float
+    rows: tuple[Row, ...]
+
+    def to_table(self) -> dict[str, Any]:
+        """JSON-able table; NaN becomes None."""
+        table = asdict(self)
+        for row in table["rows"]:
+            row |= {
+                key: None
+                for key, value in row.items()
+                if isinstance(value, float) and not math.isfinite(value)
+            }
+        return table
+
+    def __str__(self) -> str:
+        header = (
+            "constraint",
+            "observable",
+            "value",
+            "measured",
+            "delta_chi2",
+            "excluded",
+            "status",
+            "reference",
+        )
+        cells = [
+            (
+                row.constraint,
+                row.observable_name,
+                f"{row.observable:.5g}",
+                row.measured,
+                f"{row.delta_chi2:.4g}",
+                {True: f"yes ({row.cl})", False: "no", None: "-"}[row.excluded],
+                row.status,
+                ", ".join(label(key) for key in row.references[:2]),
+            )
+            for row in self.rows
+            if math.isfinite(row.delta_chi2)
+        ]
+        silent = len(self.rows) - len(cells)
+        widths = [max(len(line[i]) for line in [header, *cells]) for i in range(len(header))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in [header, *cells]
+        ]
+        point = ", ".join(f"{name} = {value:g}" for name, value in self.parameters.items())
+        title = f"{self.model}: {point} (m_X in GeV; eps on top of the model's own mixing)"
+        footer = (
+            f"log-likelihood relative to zero coupling: {self.log_likelihood:.4g} "
+            f"(set {self.observables!r})"
+        )
+        if silent:
+            footer += (
+                f"\n{silent} constraints say nothing at this point "
+                "(outside their masses, or not applicable)"
+            )
+        return "\n".join([title, *lines, footer])
+
+
+def evaluate(
+    model: ModelType | str,
+    m_X: float,
+    g_X: float,
+    eps: float = 0.0,
+    *,
+    constraints: Sequence[str] | None = None,
+    observables: str = "paper",
+    others: Mapping[str, float] | None = None,
+) -> Evaluation:
+    """Every constraint of `model` at one point: predicted observable, measurement, delta chi2,
+    references.
+
+    By default all measurements and all limits but no projections. A point is excluded where the
+    observable lies above its limit (a search: where its signal strength is above 1), by COHERENT
+    where its chi2 exceeds the minimum over the coupling at the same mass by 3.84. The
+    log-likelihood is the sum that `zscan.log_likelihood` gives for the same constraints.
+
+    m_X in GeV; eps is added to the model's own mixing; for "muon-effective" g_X is read as g_V (for
+    "muon-resonance" as width_over_m_X); `others` are further parameters of the model, such as g_sb.
+    Raises `ParameterError` for a value out of range and what `log_likelihood` raises. `print` shows
+    a table, `.to_table()` gives JSON-able data.
+
+    >>> print(evaluate("Lmu-Ltau", 0.1, 1e-3).rows[0].constraint)
+    delta_a_mu
+    """
+    used = load_model(model)
+    parameters = dict(zip(used.required, (m_X, g_X), strict=True))
+    if "eps" in used.parameters or eps != 0:
+        parameters["eps"] = eps
+    parameters |= others or {}
+    for name, value in parameters.items():
+        info = used.parameter(name)
+        if info.fault(name, value):
+            raise ParameterError(f"{name} = {value} is out of range; allowed: {info.allowed}")
+    if constraints is None and used.constraints is None:
+        constraints = data_constraints()
+    likelihood = log_likelihood(used, constraints, observables)
+    terms = likelihood.evaluate(parameters)
+    excesses = likelihood.excesses(parameters, terms)
+    rows = []
+    for name, described in likelihood.describe().constraints.items():
+        excess = float(excesses.get(name, math.nan))
+        rows.append(
+            Row(
+                constraint=name,
+                observable_name=described.observable_name,
+                observable=float(terms[name].observable),
+                measured=str(described.measurement),
+                delta_chi2=float(terms[name].delta_chi2),
+                excluded=None if math.isnan(excess) else excess > 0,
+                cl=described.cl,
+                status=described.status,
+                references=described.references,
+            )
+        )
+    finite = {row.constraint: row.delta_chi2 for row in rows if math.isfinite(row.delta_chi2)}
+    total = -sum(finite.get(name, 0.0) for name in likelihood.summed) / 2
+    return Evaluation(used.name, parameters, observables, total, tuple(rows))

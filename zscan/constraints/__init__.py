@@ -1,0 +1,51 @@
+"""Constraints: one file per family, measurements beside them, and what "excluded" means."""
+
+from zscan.constraints.base import Constraint
+from zscan.constraints.exclusion import ExclusionRule
+from zscan.constraints.measurements import Measurement, measurements, observable_sets
+from zscan.constraints.registry import (
+    ALTERNATIVES,
+    ConstraintInfo,
+    ObservableInfo,
+    constraint,
+    constraint_names,
+    data_constraints,
+    derived_observables,
+    describe,
+    describe_observable,
+    expand_constraints,
+    general_observable,
+    is_projection,
+    measured_constraints,
+    measured_values,
+    observables_of,
+    predict,
+    with_inputs,
+)
+from zscan.constraints.searches import SEARCHES
+
+__all__ = [
+    "ALTERNATIVES",
+    "SEARCHES",
+    "Constraint",
+    "ConstraintInfo",
+    "ExclusionRule",
+    "Measurement",
+    "ObservableInfo",
+    "constraint",
+    "constraint_names",
+    "data_constraints",
+    "derived_observables",
+    "describe",
+    "describe_observable",
+    "expand_constraints",
+    "general_observable",
+    "is_projection",
+    "measured_constraints",
+    "measured_values",
+    "measurements",
+    "observable_sets",
+    "observables_of",
+    "predict",
+    "with_inputs",
+]

@@ -1,0 +1,89 @@
+"""Constraints from flavour-changing processes: b -> s transitions, and u -> c ones of down-aligned
+models.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import Array
+
+from zscan.constraints.base import Constraint, Measured, Point, Prediction
+from zscan.kernels import btokx, charm, rk
+
+
+def _r_k(point: Point, measured: Measured) -> Prediction:
+    """X is taken to decay promptly; so it is in B -> K nu nu, where one that leaves the detector
+    would be invisible.
+    """
+    if point.g_sb is None:
+        return Prediction(
+            jnp.full((), jnp.nan), applies=False
+        )  # no b -> s coupling: nothing to constrain
+    x, options = point.on_shell, measured["r_k"].options
+    value = rk.r_k(
+        point.m_X, point.width, point.g_sb, x.mu.V, x.mu.A, g_V_e=x.e.V, g_A_e=x.e.A, **options
+    )
+    return Prediction(value)
+
+
+def _b_to_k_nunu(point: Point, _: Measured) -> Prediction:
+    if point.g_sb is None:
+        # No b -> s coupling; or a profiled one, which this very rate bounds: it does not count a
+        # second time.
+        return Prediction(jnp.full((), jnp.nan), applies=False)
+    x = point.on_shell
+    rate = btokx.branching_ratio_nunu(point.m_X, point.width, point.g_sb, x.nu_e, x.nu_mu, x.nu_tau)
+    return Prediction(rate)
+
+
+def _g_uc(point: Point) -> Array:
+    """Left-handed u-c coupling of a down-aligned model whose third family has another charge than
+    the first two.
+    """
+    x = point.virtual
+    return charm.g_uc((x.t.V - x.t.A) - (x.u.V - x.u.A), 1.0)
+
+
+def _d_mixing(point: Point, _: Measured) -> Prediction:
+    x12 = charm.x12(point.m_X, _g_uc(point))
+    return Prediction(x12, applies=jnp.isfinite(x12))
+
+
+def _d_to_pi(point: Point, _: Measured) -> Prediction:
+    return Prediction(
+        charm.branching_ratio_dpi(point.m_X, _g_uc(point)) * point.branching_ratios["nunu"]
+    )
+
+
+CONSTRAINTS = (
+    Constraint(
+        "r_k",
+        "lepton universality in B -> K l l, 1.1 < q2 < 6 GeV^2",
+        "R_K[1.1, 6]",
+        _r_k,
+        ("Straub:2018kue", "Gubernari:2023puw", "Sala:2017ihs"),
+        derived={"r_k_minimum": ("smallest R_K[1.1, 6] that the free coupling reaches", "1")},
+        inputs=("b_to_k_nunu",),
+    ),
+    Constraint(
+        "b_to_k_nunu",
+        "B+ -> K+ nu nubar and B+ -> K+ X, X -> nu nubar",
+        "BR(B+ -> K+ nu nubar)",
+        _b_to_k_nunu,
+        ("Straub:2018kue", "Gubernari:2023puw"),
+    ),
+    Constraint(
+        "d_mixing",
+        "D0 mixing, real couplings, down-aligned",
+        "x12",
+        _d_mixing,
+        ("Smolkovic:2019jow",),
+    ),
+    Constraint(
+        "d_to_pi",
+        "D+ -> pi+ X, X invisible, down-aligned",
+        "BR(D+ -> pi+ X, X -> nu nubar)",
+        _d_to_pi,
+        ("MartinCamalich:2020dfe",),
+    ),
+)

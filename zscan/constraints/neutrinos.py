@@ -1,0 +1,68 @@
+"""Constraints from neutrinos: trident production, scattering on electrons and nuclei, propagation
+in matter.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from zscan.constraints.base import Constraint, Measured, Point, Prediction
+from zscan.kernels import borexino, coherent, nsi, trident
+
+_TRIDENT_THEORY = ("Altmannshofer:2014pba", "Altmannshofer:2019zhy", "DeVries:1987atn")
+_TRIDENT_RATIO = "sigma / sigma_SM (nu_mu trident)"
+
+
+def _trident(point: Point, _: Measured) -> Prediction:
+    x = point.virtual
+    return Prediction(trident.cross_section_ratio(point.m_X, x.mu.V, x.mu.A, x.nu_mu))
+
+
+def _borexino(point: Point, _: Measured) -> Prediction:
+    x = point.virtual
+    rate = borexino.rate_ratio(point.m_X, x.e.V - x.e.A, x.e.V + x.e.A, x.nu_e, x.nu_mu, x.nu_tau)
+    return Prediction(rate)
+
+
+def _coherent(point: Point, _: Measured) -> Prediction:
+    x = point.virtual
+    return Prediction(coherent.chi2(point.m_X, x.u.V, x.d.V, x.nu_e, x.nu_mu))
+
+
+def _nsi(point: Point, measured: Measured) -> Prediction:
+    """Electron-normalised NSI in the Earth over their 95 % bounds, which are options of the
+    measurement.
+    """
+    bounds = measured["nsi"].options
+    x = point.virtual
+    matter = nsi.epsilon(point.m_X, x.e.V, x.u.V, x.d.V, 1.0)
+    tau_mu, mu_e, tau_e = x.nu_tau - x.nu_mu, x.nu_mu - x.nu_e, x.nu_tau - x.nu_e
+    strength = jnp.maximum(
+        jnp.abs(matter * tau_mu) / bounds["tautau_mumu"],
+        # this one is of a fit in which eps_ee = eps_tautau
+        jnp.where(tau_e == 0, jnp.abs(matter * mu_e) / bounds["mumu_ee"], 0.0),
+    )
+    return Prediction(strength)
+
+
+CONSTRAINTS = (
+    Constraint("trident_ccfr", "neutrino trident, CCFR", _TRIDENT_RATIO, _trident, _TRIDENT_THEORY),
+    Constraint(
+        "trident_nutev", "neutrino trident, NuTeV", _TRIDENT_RATIO, _trident, _TRIDENT_THEORY
+    ),
+    Constraint(
+        "borexino",
+        "solar 7Be neutrino-electron scattering, Borexino",
+        "rate / SM rate (7Be)",
+        _borexino,
+        ("Harnik:2012ni", "Esteban:2020cvm"),
+    ),
+    Constraint(
+        "coherent",
+        "coherent elastic neutrino-nucleus scattering, COHERENT CsI",
+        "chi2 (profiled over three pulls)",
+        _coherent,
+        (),
+    ),
+    Constraint("nsi", "neutrino oscillations in matter", "eps / its 95 % bound", _nsi, ()),
+)

@@ -1,0 +1,222 @@
+"""All constraints: by name, by pattern, in an observable set; what they are called and what they
+rest on.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from jax import Array
+
+from zscan.constraints import flavour, muon, neutrinos, searches
+from zscan.constraints.base import Constraint
+from zscan.constraints.measurements import BASE_SET, Measurement, measurements, of_limit
+from zscan.constraints.searches import SEARCHES, predict_searches
+from zscan.errors import UnknownNameError, nearest
+from zscan.limits import load
+from zscan.models.base import ModelType
+from zscan.models.point import Measured, Point, Prediction
+
+_FAMILIES = (muon, neutrinos, flavour, searches)
+_FOUND = {constraint.name: constraint for family in _FAMILIES for constraint in family.CONSTRAINTS}
+# Measurements in the order of their set, then searches
+_CONSTRAINTS = {name: _FOUND[name] for name in measurements(BASE_SET)} | _FOUND
+
+
+@dataclass(frozen=True)
+class ConstraintInfo:
+    """Description of a constraint in an observable set, for tables and files."""
+
+    long_name: str
+    observable_name: str
+    observable_units: str
+    references: tuple[str, ...]
+    measurement: Measurement
+
+    @property
+    def status(self) -> str:
+        """Status of the measurement."""
+        return self.measurement.status
+
+    @property
+    def cl(self) -> str:
+        """Confidence level of the measurement, as text."""
+        return self.measurement.level
+
+
+@dataclass(frozen=True)
+class ObservableInfo:
+    """Description of an observable that a scan can store."""
+
+    long_name: str
+    units: str
+    references: tuple[str, ...]
+
+
+def _branching_ratio(channel: str) -> Callable[[Point], Array]:
+    return lambda point: point.branching_ratios[channel]
+
+
+# Observables that belong to no constraint: name -> (long name, units, prediction)
+_OBSERVABLES = {
+    f"branching_ratio/{channel}": (
+        f"branching ratio of X to {channel}",
+        "1",
+        _branching_ratio(channel),
+    )
+    for channel in ("ee", "mumu", "tautau", "nunu", "hadrons", "3gamma")
+}
+_BRANCHING_REFERENCES = ("Ilten:2018crw",)
+
+# Measurements of one quantity, or searches in the same data, that must not be added: the first one
+# present counts.
+ALTERNATIVES = (
+    ("trident_ccfr", "trident_nutev"),
+    ("searches/LHCb_Aaij2019bvg_prompt", "searches/LHCb_Aaij2017rft_prompt"),
+    ("searches/KLOE_Anastasi2018azp_combined", "searches/KLOE_Anastasi2015qla"),
+)
+
+
+def is_projection(name: str) -> bool:
+    """Whether a constraint is the projection of a future experiment, which is no data."""
+    return name in SEARCHES and load(SEARCHES[name]).kind == "projection"
+
+
+@cache
+def measured_values(observables: str) -> dict[str, Measurement]:
+    """Measurements of a set, with the signal strengths of all limits as measurements of zero.
+
+    A limit tells its confidence level only; the form of its likelihood is a choice made for each
+    curve: a Gaussian around zero ("background"), or events without background ("counting"), see
+    `zscan.limits.delta_chi2`."""
+    return measurements(observables) | {
+        name: of_limit(load(limit)) for name, limit in SEARCHES.items()
+    }
+
+
+def constraint_names() -> tuple[str, ...]:
+    """Names of all constraints: measurements, then limits as "kmunux" and "searches/NAME".
+
+    >>> constraint_names()[:2]
+    ('delta_a_mu', 'r_k')
+    """
+    return tuple(_CONSTRAINTS)
+
+
+def measured_constraints() -> tuple[str, ...]:
+    """Names of the constraints that are measurements, with a likelihood of their own: the default
+    of a likelihood.
+    """
+    return tuple(name for name in _CONSTRAINTS if name not in SEARCHES)
+
+
+def data_constraints() -> tuple[str, ...]:
+    """Names of the constraints that are data: measurements and limits, but no projections."""
+    return tuple(name for name in _CONSTRAINTS if not is_projection(name))
+
+
+def expand_constraints(patterns: Sequence[str] | None) -> tuple[str, ...]:
+    """Constraint names for names and shell patterns, each once, in the order given; None means all
+    measurements.
+
+    Raises `UnknownNameError` for a pattern that matches nothing.
+
+    >>> expand_constraints(["trident_*", "delta_a_mu"])
+    ('trident_ccfr', 'trident_nutev', 'delta_a_mu')
+    """
+    names: dict[str, None] = {}
+    for pattern in measured_constraints() if patterns is None else patterns:
+        matches = [name for name in _CONSTRAINTS if fnmatch.fnmatchcase(name, pattern)]
+        if not matches:
+            raise UnknownNameError(
+                f"unknown constraint {pattern!r}: {nearest(pattern, _CONSTRAINTS)}"
+            )
+        names |= dict.fromkeys(matches)
+    return tuple(names)
+
+
+def with_inputs(names: Sequence[str]) -> tuple[str, ...]:
+    """Constraints and the other measurements that their predictions use, each once."""
+    return tuple(
+        dict.fromkeys(needed for name in names for needed in (name, *_CONSTRAINTS[name].inputs))
+    )
+
+
+def observables_of(
+    model: ModelType, constraints: Sequence[str]
+) -> dict[str, tuple[str, str, str | None]]:
+    """Observables that a scan of `constraints` can store: theirs, named like them, derived ones,
+    and general ones.
+
+    By name the long name, the units, and the constraint whose references they have (None for
+    general ones)."""
+    found: dict[str, tuple[str, str, str | None]] = {}
+    for name in constraints:
+        item = _CONSTRAINTS[name]
+        found[name] = (item.observable_name, item.observable_units, name)
+    for name in constraints:
+        found |= {key: (*texts, name) for key, texts in derived_observables(model, name).items()}
+    return found | {name: (*texts[:2], None) for name, texts in _OBSERVABLES.items()}
+
+
+def derived_observables(model: ModelType, name: str) -> dict[str, tuple[str, str]]:
+    """Further observables of a constraint and of what the model itself predicts for it: name ->
+    (long name, units).
+    """
+    return dict(_CONSTRAINTS[name].derived) | dict(model.derived.get(name, {}))
+
+
+def constraint(name: str) -> Constraint:
+    """A constraint by name; raises `UnknownNameError`."""
+    (found,) = expand_constraints([name])
+    return _CONSTRAINTS[found]
+
+
+def predict(names: Iterable[str], point: Point, measured: Measured) -> dict[str, Prediction]:
+    """The prediction of each constraint at a point: the model's own where it makes one; searches
+    all together.
+    """
+    items = [_CONSTRAINTS[name] for name in names]
+    curves = predict_searches([item.limit for item in items if item.limit is not None], point)
+    found = {}
+    for item in items:
+        if item.name in point.predictions:
+            found[item.name] = point.predictions[item.name](point, measured)
+        else:
+            found[item.name] = (
+                item.predict(point, measured) if item.limit is None else curves[item.limit]
+            )
+    return found
+
+
+def general_observable(name: str) -> Callable[[Point], Array] | None:
+    """The prediction of an observable that belongs to no constraint, None if there is none of that
+    name.
+    """
+    return _OBSERVABLES[name][2] if name in _OBSERVABLES else None
+
+
+def describe(name: str, observables: str = BASE_SET) -> ConstraintInfo:
+    """Long name, observable, references (measurement first, then prediction) and measurement of a
+    constraint.
+    """
+    item, measurement = constraint(name), measured_values(observables)[name]
+    references = tuple(dict.fromkeys(measurement.references + item.references))
+    return ConstraintInfo(
+        item.long_name, item.observable_name, item.observable_units, references, measurement
+    )
+
+
+def describe_observable(
+    name: str, model: ModelType, constraints: Sequence[str], observables: str
+) -> ObservableInfo:
+    """An observable that a scan of `constraints` stores; raises `UnknownNameError`."""
+    known = observables_of(model, constraints)
+    if name not in known:
+        raise UnknownNameError(f"unknown observable {name!r}: {nearest(name, known)}")
+    long_name, units, owner = known[name]
+    references = _BRANCHING_REFERENCES if owner is None else describe(owner, observables).references
+    return ObservableInfo(long_name, units, references)

@@ -1,0 +1,354 @@
+"""Charged models: exact charges and the kinetic mixing of a U(1)_X; the benchmarks of the paper;
+user models.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from zscan import charges as _charges
+from zscan.charges import Charges
+from zscan.constants import E_CHARGE
+from zscan.errors import ModelError, ModelWarning, ParameterError, nearest
+from zscan.models.base import ModelType
+from zscan.models.parameters import (
+    EPS,
+    G_SB,
+    M_X,
+    PERTURBATIVE,
+    THEORY_PARAMETERS,
+    ParameterInfo,
+    Parameters,
+)
+
+if TYPE_CHECKING:  # a model is exact numbers; jax starts when its couplings are asked for
+    from jax import Array
+    from jax.typing import ArrayLike
+
+    from zscan.kernels.couplings import Couplings
+    from zscan.models.point import Point
+
+GENERATIONS = {
+    "Q": ("1", "2", "3"),
+    "U": ("u", "c", "t"),
+    "D": ("d", "s", "b"),
+    "L": ("e", "mu", "tau"),
+    "E": ("e", "mu", "tau"),
+    "N": ("1", "2", "3"),
+}
+SPECIES = ("Q", "U", "D", "L", "E", "N")
+MAX_CHARGE = 10**6
+LOOPS = ("none", "mu-tau", "leptons")
+Loop = Literal["none", "mu-tau", "leptons"]
+
+Triple = tuple[Fraction, Fraction, Fraction]
+_ZERO: Triple = (Fraction(0),) * 3
+
+_CHARGE, _ADDED = "charge.", "add."
+CHARGE_NAMES = tuple(
+    f"{_CHARGE}{species}.{name}" for species, names in GENERATIONS.items() for name in names
+)
+# Right-handed neutrinos enter no observable
+CHARGE_PARAMETERS = tuple(name for name in CHARGE_NAMES if not name.startswith(f"{_CHARGE}N."))
+
+_BENCHMARKS = (
+    "Lmu-Ltau",
+    "B-3Lmu",
+    "Lmu-Le",
+    "Lmu-Le-shifted",
+    "9B3-8Lmu-Ltau",
+    "Lmutau-chiral",
+    "Lmutau-chiral-partner",
+    "B-2Le-Lmu",
+    "B-L",
+    "dark-photon",
+)
+# Multiples of the charges of a benchmark that are added to those of the model
+ADDED_PARAMETERS = tuple(
+    f"{_ADDED}{name}" for name in _BENCHMARKS if name not in ("Lmu-Le-shifted", "dark-photon")
+)
+
+_PARAMETERS = {
+    "m_X": M_X,
+    "g_X": ParameterInfo(
+        "1", "gauge coupling of X (eps for the model dark-photon)", -PERTURBATIVE, PERTURBATIVE
+    ),
+    "eps": EPS,
+    "eps_over_g": ParameterInfo(
+        "1", "kinetic mixing over g_X, on top of the model's own", -1e6, 1e6
+    ),
+    "g_sb": G_SB,
+    **{
+        name: ParameterInfo("1", f"X charge of {name.removeprefix(_CHARGE)}", -1e6, 1e6)
+        for name in CHARGE_PARAMETERS
+    },
+    **{
+        name: ParameterInfo(
+            "1", f"multiple of the charges of {name.removeprefix(_ADDED)} that is added", -1e6, 1e6
+        )
+        for name in ADDED_PARAMETERS
+    },
+    **THEORY_PARAMETERS,
+}
+
+
+@dataclass(frozen=True)
+class Model(ModelType):
+    """A U(1)_X gauge boson: charges of the six fermion species and its kinetic mixing.
+
+    Charges are exact (int, Fraction or a string such as "1/3"; one number for all generations or
+    three), each of the field as written: doublets `Q`, `L`, right-handed singlets `U`, `D`, `E`,
+    `N`; generation order (e, mu, tau), (u, c, t), (d, s, b). The interaction is X_mu (g_X J_X^mu +
+    eps e J_em^mu) with Q_e = -1.
+
+    Mixing: eps = `eps` + `eps_over_g` * g_X + loop, where `eps_over_g` is a number or a string
+    "r/e" (r rational, e the positron charge) and `loop` is "none", "mu-tau" (the loop of leptons
+    with charges +1 and -1, finite and calculable for L_mu - L_tau; it does not follow charges that
+    a scan changes) or "leptons" (e, mu, tau with the model's own vector charges, which must sum to
+    zero). An eps given to `couplings` or a scan is added on top. Kinetic mixing enters all charged
+    fermions alike.
+
+    An anomalous assignment gives a `ModelWarning` that names the failing sums; unusable input
+    raises `ModelError`. Source: arXiv:2107.07518 secs. 2 and 3.
+
+    >>> model = Model("mine", L=(0, 1, -1), E=(0, 1, -1), N=(0, 1, -1), loop="mu-tau")
+    >>> model.charge("L", "mu")
+    Fraction(1, 1)
+    """
+
+    name: str
+    L: Charges = field(default=_ZERO, kw_only=True)
+    E: Charges = field(default=_ZERO, kw_only=True)
+    N: Charges = field(default=_ZERO, kw_only=True)
+    Q: Charges = field(default=_ZERO, kw_only=True)
+    U: Charges = field(default=_ZERO, kw_only=True)
+    D: Charges = field(default=_ZERO, kw_only=True)
+    eps: float = field(default=0.0, kw_only=True)
+    eps_over_g: float | str = field(default=0.0, kw_only=True)
+    loop: Loop = field(default="none", kw_only=True)
+    description: str = field(default="", kw_only=True)
+    reference: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        faults = []
+        for key in ("name", "description", "reference"):
+            if not isinstance(getattr(self, key), str) or (key == "name" and not self.name):
+                faults.append(f"{key}: {getattr(self, key)!r} is not a string, or an empty name")
+        for species in SPECIES:
+            try:
+                triple = _charges.exact_triple(getattr(self, species))
+                if any(abs(charge) > MAX_CHARGE for charge in triple):
+                    raise ValueError(f"charges are at most {MAX_CHARGE} in size")
+                object.__setattr__(self, species, triple)
+            except ZeroDivisionError:
+                faults.append(f"{species}: a charge has the denominator zero")
+            except (ValueError, TypeError) as error:
+                faults.append(f"{species}: {error}")
+        if self.loop not in LOOPS:
+            faults.append(f"loop: {self.loop!r} is not known; allowed: {', '.join(LOOPS)}")
+        for key in ("eps", "eps_over_g"):
+            try:
+                self._mixing_number(key)
+            except ModelError as error:
+                faults.append(str(error))
+        if (
+            not faults
+            and self.loop == "leptons"
+            and sum(self.triple("L")) + sum(self.triple("E")) != 0
+        ):
+            faults.append(
+                "loop: 'leptons' needs vector lepton charges that sum to zero; otherwise the loop "
+                "diverges and eps must be given instead (eps or eps_over_g)"
+            )
+        if faults:
+            raise ModelError(f"model {self.name!r}: " + "; ".join(faults))
+        failing = [f"{name} = {value}" for name, value in self.anomalies().items() if value != 0]
+        if failing:
+            warnings.warn(
+                ModelWarning(
+                    f"model {self.name!r} is anomalous: {', '.join(failing)}; needs further "
+                    "fermions"
+                ),
+                stacklevel=3,
+            )
+
+    def _mixing_number(self, key: str) -> float:
+        value = getattr(self, key)
+        try:
+            if isinstance(value, str) and key == "eps_over_g":
+                match = re.fullmatch(r"\s*([+-]?\d+(?:/\d+)?)\s*/\s*e\s*", value)
+                if match:
+                    return float(Fraction(match[1])) / E_CHARGE.value
+            elif (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+            ):
+                return float(value)
+        except (ZeroDivisionError, OverflowError):
+            pass
+        allowed = "a finite number" + (" or a string such as '-1/e'" if key == "eps_over_g" else "")
+        raise ModelError(f"{key}: {value!r} is not usable; allowed: {allowed}")
+
+    def triple(self, species: str) -> Triple:
+        """The three exact charges of a species ("Q", "U", "D", "L", "E" or "N")."""
+        return cast("Triple", getattr(self, species))
+
+    def charge(self, species: str, generation: str) -> Fraction:
+        """One exact charge; generations are named as in `GENERATIONS`."""
+        return self.triple(species)[GENERATIONS[species].index(generation)]
+
+    def anomalies(self) -> dict[str, Fraction]:
+        """The six exact anomaly sums by name; see `zscan.charges.anomalies`."""
+        sums = _charges.anomalies(*(getattr(self, species) for species in SPECIES))
+        return dict(zip(_charges.ANOMALY_NAMES, sums, strict=True))
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.name}: {self.description}".rstrip(": "),
+            f"reference: {self.reference or 'none'}",
+        ]
+        for species in SPECIES:
+            pairs = zip(GENERATIONS[species], self.triple(species), strict=True)
+            lines.append(
+                f"  {species}  " + "  ".join(f"{name}: {charge}" for name, charge in pairs)
+            )
+        lines.append(
+            f"  mixing: eps = {self.eps:g}, eps_over_g = {self.mixing_ratio:g}, loop = {self.loop}"
+        )
+        failing = [f"{name} = {value}" for name, value in self.anomalies().items() if value != 0]
+        lines.append("  anomalous: " + ", ".join(failing) if failing else "  anomaly-free")
+        return "\n".join(lines)
+
+    required = axis_order = ("m_X", "g_X")
+    coupling = "g_X"
+
+    @property
+    def parameters(self) -> Parameters:
+        """Mass, coupling, mixing, g_sb, single charges ("charge.L.mu"), multiples of benchmarks,
+        theory errors.
+        """
+        return _PARAMETERS
+
+    @property
+    def scales_with_coupling(self) -> bool:
+        """Whether all couplings are proportional to g_X: not with a fixed eps."""
+        return not self.eps
+
+    @property
+    def mixing_ratio(self) -> float:
+        """The number eps_over_g."""
+        return self._mixing_number("eps_over_g")
+
+    def to_table(self) -> dict[str, Any]:
+        """Canonical table of the model (strings, numbers and lists only); `Model.from_table` reads
+        it back.
+        """
+        table: dict[str, Any] = {"name": self.name}
+        table |= {species: [str(charge) for charge in self.triple(species)] for species in SPECIES}
+        return table | {"eps": self.eps, "eps_over_g": self.eps_over_g, "loop": self.loop}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], source: str = "model table") -> Model:
+        """A model from a table of a TOML file; unknown keys raise `ModelError`."""
+        allowed = [item.name for item in fields(cls)]
+        unknown = [key for key in table if key not in allowed]
+        if unknown:
+            hints = "; ".join(f"{key!r}: {nearest(key, allowed)}" for key in unknown)
+            raise ModelError(f"{source}: unknown key {hints}")
+        if "name" not in table:
+            raise ModelError(f"{source}: the key 'name' is missing")
+        return cls(**dict(table))
+
+    def couplings(
+        self,
+        m_X: ArrayLike,
+        g_X: ArrayLike,
+        eps: ArrayLike | None = None,
+        *,
+        q2: ArrayLike | None = None,
+        charges: Mapping[str, ArrayLike] | None = None,
+    ) -> Couplings:
+        """Couplings of all fermions, see `zscan.couplings`."""
+        from zscan.models.coupling import charged_couplings
+
+        for name in charges or {}:
+            if name not in CHARGE_NAMES:
+                raise ParameterError(
+                    f"charge {name!r} is not known; allowed: {nearest(name, CHARGE_NAMES)}"
+                )
+            if self.loop == "leptons" and name.split(".")[1] in "LE":
+                raise ParameterError(
+                    f"{name}: the model's loop 'leptons' needs lepton charges that sum to zero"
+                )
+        own = {
+            f"{species}.{name}": float(self.charge(species, name))
+            for species, names in GENERATIONS.items()
+            for name in names
+        }
+        changed = {name.removeprefix(_CHARGE): value for name, value in (charges or {}).items()}
+        mixing = (self.eps, self.mixing_ratio, self._loop_charges())
+        return charged_couplings(own, changed, m_X, g_X, eps, q2, mixing)
+
+    def _loop_charges(self) -> dict[str, float]:
+        """Vector charges of the leptons in the loop."""
+        if self.loop == "none":
+            return {}
+        if self.loop == "mu-tau":
+            return {"mu": 1.0, "tau": -1.0}
+        return {
+            name: float(self.charge("L", name) + self.charge("E", name)) / 2
+            for name in GENERATIONS["L"]
+        }
+
+    def point(self, values: Mapping[str, Array]) -> Point:
+        """The point at m_X, g_X and any of `parameters`, see `ModelType`."""
+        from zscan.models.point import Point
+
+        values = dict(values)
+        m_X, g_X = values.pop("m_X"), values.pop("g_X")
+        g_sb = values.pop("g_sb", None)
+        eps: ArrayLike = values.pop("eps", 0.0)
+        if "eps_over_g" in values:
+            eps = eps + values.pop("eps_over_g") * g_X
+        for name in [name for name in values if name in ADDED_PARAMETERS]:
+            multiple, other = values.pop(name), benchmark(name.removeprefix(_ADDED))
+            for charge in CHARGE_PARAMETERS:
+                species, generation = charge.split(".")[1:]
+                if added := other.charge(species, generation):
+                    own = values.get(charge, float(self.charge(species, generation)))
+                    values[charge] = own + multiple * float(added)
+        on_shell = self.couplings(m_X, g_X, eps, charges=values)
+        return Point(
+            m_X, on_shell, self.couplings(m_X, g_X, eps, q2=0.0, charges=values), g_sb=g_sb
+        )
+
+
+def benchmark_names() -> tuple[str, ...]:
+    """Names of the benchmark models, in the order of the paper."""
+    return _BENCHMARKS
+
+
+@cache
+def benchmark(name: str) -> Model:
+    """A benchmark model by its name."""
+    return Model.from_table(_tables()[name], name)
+
+
+@cache
+def _tables() -> dict[str, dict[str, Any]]:
+    tables = {}
+    for entry in resources.files("zscan").joinpath("models", "data").iterdir():
+        if entry.name.endswith(".toml"):
+            table = tomllib.loads(entry.read_text(encoding="utf-8"))
+            tables[table["name"]] = table
+    return tables

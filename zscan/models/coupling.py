@@ -1,0 +1,98 @@
+"""From charges and kinetic mixing to the couplings of every fermion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from zscan.constants import E_CHARGE
+from zscan.kernels.couplings import Couplings, FermionCoupling
+from zscan.kernels.mixing import LEPTON_MASSES, lepton_loop
+from zscan.models.charged import GENERATIONS
+from zscan.precision import as_float64, in_float64
+
+
+@in_float64
+def charged_couplings(
+    charges: Mapping[str, float],
+    changed: Mapping[str, ArrayLike],
+    m_X: ArrayLike,
+    g_X: ArrayLike,
+    eps: ArrayLike | None,
+    q2: ArrayLike | None,
+    mixing: tuple[float, float, Mapping[str, float]],
+) -> Couplings:
+    """Couplings of a charged model, see `zscan.couplings`; `charges` by name as "L.mu", of which
+    some are `changed`.
+
+    `mixing` is the model's own: eps, eps over g_X, and the vector charges of the leptons in its
+    loop."""
+    given = (m_X, g_X, 0.0 if eps is None else eps, 0.0 if q2 is None else q2, *changed.values())
+    m_X, g_X, eps, q2_array, *arrays = as_float64(*given)
+    q: dict[str, Array | float] = {**charges, **dict(zip(changed, arrays, strict=True))}
+    own_eps, own_ratio, loop = mixing
+    total = eps + own_eps + own_ratio * g_X
+    if loop:
+        total = total + g_X * loop_mixing(loop, m_X**2 if q2 is None else q2_array)
+
+    def fermion(left: str, right: str, electric: float) -> FermionCoupling:
+        q_L, q_R = q[left], q[right]
+        return FermionCoupling(
+            g_X * ((q_L + q_R) / 2) + total * (E_CHARGE.value * electric), g_X * ((q_R - q_L) / 2)
+        )
+
+    def generations(doublet: str, singlet: str, electric: float) -> list[FermionCoupling]:
+        pairs = zip(GENERATIONS[doublet], GENERATIONS[singlet], strict=True)
+        return [
+            fermion(f"{doublet}.{left}", f"{singlet}.{right}", electric) for left, right in pairs
+        ]
+
+    e, mu, tau = generations("L", "E", -1.0)
+    u, c, t = generations("Q", "U", 2 / 3)
+    d, s, b = generations("Q", "D", -1 / 3)
+    neutrinos = (g_X * q[f"L.{name}"] for name in GENERATIONS["L"])
+    return Couplings(e, mu, tau, u, d, s, c, b, t, *neutrinos)
+
+
+@in_float64
+def muon_couplings(g_V: ArrayLike, g_A: ArrayLike, eps: ArrayLike = 0.0) -> Couplings:
+    """Couplings of an X with muon couplings g_V, g_A and g_nu_mu = g_V - g_A (SU(2)_L), plus
+    kinetic mixing eps.
+
+    arXiv:2107.07518 Eqs. (37), (42); the other conventions are those of `zscan.couplings`.
+    """
+    g_V, g_A, eps = as_float64(g_V, g_A, eps)
+    zero = jnp.zeros(())
+
+    def mixed(electric: float) -> FermionCoupling:
+        return FermionCoupling(eps * (E_CHARGE.value * electric), zero)
+
+    muon = FermionCoupling(g_V + mixed(-1.0).V, g_A)
+    ups, downs = [mixed(2 / 3)] * 3, [mixed(-1 / 3)] * 3
+    (u, c, t), (d, s, b) = ups, downs
+    return Couplings(mixed(-1.0), muon, mixed(-1.0), u, d, s, c, b, t, zero, g_V - g_A, zero)
+
+
+def loop_mixing(charges: Mapping[str, float], q2: Array) -> Array:
+    """Real eps/g_X of the loop of charged leptons with vector `charges` by name, which sum to zero.
+
+    For q2 > 0 the complex loop enters as its modulus with the sign of its value at q2 = 0; for q2
+    <= 0 it is real. Source: arXiv:2006.11225."""
+    loops = [
+        (charge, *lepton_loop(q2, LEPTON_MASSES[name]))
+        for name, charge in charges.items()
+        if charge
+    ]
+    if not loops:
+        return jnp.zeros(())
+    # eps/g_X = + sum_f Q_f g_V,f/g_X loop_f with Q = -1 for the charged leptons
+    re = -sum((charge * real for charge, real, _ in loops), jnp.zeros(()))
+    im = -sum((charge * imaginary for charge, _, imaginary in loops), jnp.zeros(()))
+    at_zero = -sum(charge * math.log(LEPTON_MASSES[name]) for name, charge in charges.items())
+    square = re**2 + im**2
+    modulus = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    return jnp.where(q2 > 0, math.copysign(1.0, at_zero) * modulus, re)

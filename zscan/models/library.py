@@ -1,0 +1,132 @@
+"""From a name, a file or a table to a model; the model types are those of the modules of this
+package.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zscan.models
+from zscan.errors import ModelError, UnknownNameError, nearest
+from zscan.models.base import ModelType
+from zscan.models.charged import Model, benchmark, benchmark_names
+from zscan.models.parameters import ParameterInfo
+
+if TYPE_CHECKING:
+    from jax.typing import ArrayLike
+
+    from zscan.kernels.couplings import Couplings
+
+
+@cache
+def _other_models() -> dict[str, ModelType]:
+    """The models without charges: a module of this package that defines model types lists them in
+    `MODELS`.
+    """
+    modules = (
+        importlib.import_module(f"zscan.models.{info.name}")
+        for info in pkgutil.iter_modules(zscan.models.__path__)
+    )
+    return {model.name: model for module in modules for model in getattr(module, "MODELS", ())}
+
+
+def list_models() -> tuple[str, ...]:
+    """Names of the benchmark models, in the order of the paper (the effective models are
+    "muon-effective", "muon-resonance" and "radiative-muon-mass", see `zscan.models.effective`).
+
+    >>> "Lmu-Ltau" in list_models()
+    True
+    """
+    return benchmark_names()
+
+
+def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
+    """A model from a benchmark name, a path to a TOML file, a table, or a model itself.
+
+    Raises `UnknownNameError` for a name that is neither a benchmark nor a file, `ModelError` for an
+    unusable file; warns with `ModelWarning` when the charges are anomalous.
+
+    >>> load_model("B-3Lmu").charge("L", "mu")
+    Fraction(-3, 1)
+    """
+    if isinstance(model, ModelType):
+        return model
+    if isinstance(model, Mapping):
+        if set(model) == {"name"} and model["name"] in _other_models():
+            return _other_models()[model["name"]]
+        return Model.from_table(model)
+    if str(model) in benchmark_names():
+        return benchmark(str(model))
+    if str(model) in _other_models():
+        return _other_models()[str(model)]
+    path = Path(model)
+    if not path.is_file():
+        known = (*list_models(), *_other_models())
+        raise UnknownNameError(
+            f"model {str(model)!r} is neither a benchmark nor a file; known: "
+            f"{nearest(str(model), known)}"
+        )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: not a TOML file: {error}") from error
+    return Model.from_table(table, str(path))
+
+
+def load_charged(model: str | Path | Mapping[str, Any] | ModelType) -> Model:
+    """As `load_model`, for a model that must have charges; raises `ModelError` for another one."""
+    loaded = load_model(model)
+    if not isinstance(loaded, Model):
+        raise ModelError(
+            f"{loaded.name} has no charges; its couplings are parameters (zscan.models.effective)"
+        )
+    return loaded
+
+
+@cache
+def all_parameters() -> dict[str, ParameterInfo]:
+    """The parameters of all known models, for a card whose model is not known.
+
+    >>> list(all_parameters())[:3]
+    ['m_X', 'g_X', 'eps']
+    """
+    known = (benchmark(benchmark_names()[0]), *_other_models().values())
+    return {name: info for model in known for name, info in model.parameters.items()}
+
+
+def couplings(
+    model: ModelType | str,
+    m_X: ArrayLike,
+    g_X: ArrayLike,
+    eps: ArrayLike | None = None,
+    *,
+    q2: ArrayLike | None = None,
+    charges: Mapping[str, ArrayLike] | None = None,
+) -> Couplings:
+    """Vector and axial couplings of all fermions for the interaction X_mu (g_X J_X^mu + eps e
+    J_em^mu), Q_e = -1.
+
+    g_V = g_X (q_L + q_R)/2 + eps e Q, g_A = g_X (q_R - q_L)/2, g_nu = g_X q_L. The mixing is the
+    model's own (number, ratio to g_X and loop) plus the argument `eps`. The loop depends on q2
+    [GeV^2]: None means on shell, q2 = m_X^2, for production and decay; pass 0 (or the negative
+    momentum transfer) for scattering. For q2 > 0 the complex loop enters as one real number, its
+    modulus with the sign of its value at q2 = 0; for q2 <= 0 it is real.
+
+    m_X [GeV], g_X, eps and q2 broadcast against each other (for "dark-photon", g_X is read as eps).
+    `charges` overrides single charges of the model, keys as "charge.L.mu", values numbers or
+    arrays. Everything is differentiable in m_X, g_X, eps and the charges. Raises
+    `UnknownNameError`, `ModelError`, `ParameterError` (unknown charge; a lepton charge overridden
+    while the model's loop sums over its own lepton charges). Source: arXiv:2107.07518 sec. 3.1,
+    app. A; arXiv:2006.11225.
+
+    >>> x = couplings("B-3Lmu", m_X=0.1, g_X=1e-3)
+    >>> round(float(x.mu.V), 12), round(float(x.u.V), 12), float(x.nu_e)
+    (-0.003, 0.000333333333, 0.0)
+    """
+    return load_charged(model).couplings(m_X, g_X, eps, q2=q2, charges=charges)

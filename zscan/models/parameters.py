@@ -1,0 +1,52 @@
+"""What a parameter of a model is: unit, meaning, allowed range; and those that several model types
+share.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zscan.errors import Fault
+
+
+@dataclass(frozen=True)
+class ParameterInfo:
+    """A parameter that a likelihood, a card or a fit may vary: allowed are minimum <= value <=
+    maximum.
+    """
+
+    units: str
+    long_name: str
+    minimum: float
+    maximum: float
+
+    @property
+    def allowed(self) -> str:
+        """The allowed range as text."""
+        return f"{self.minimum:g} to {self.maximum:g} [{self.units}]"
+
+    def fault(self, path: str, value: float) -> Fault | None:
+        """What is wrong with `value`, given at `path` of an input; None for one that is allowed."""
+        if self.minimum <= value <= self.maximum:
+            return None
+        return Fault(path, "out of range", value, self.allowed)
+
+
+Parameters = Mapping[str, ParameterInfo]
+
+PERTURBATIVE = 4 * math.pi
+M_X = ParameterInfo("GeV", "mass of X", 1.1e-5, 1e4)
+EPS = ParameterInfo("1", "kinetic mixing, on top of the model's own", -1.0, 1.0)
+G_SB = ParameterInfo("1", "coupling of X to b -> s, left- plus right-handed", -1.0, 1.0)
+
+# Theory errors of constraints as parameters of their own, in standard deviations, see
+# `zscan.constraints.Measurement`
+THEORY = "theory."
+THEORY_PARAMETERS = {
+    f"{THEORY}{name}": ParameterInfo(
+        "1", f"theory error of {name} in standard deviations", -10.0, 10.0
+    )
+    for name in ("delta_a_mu", "r_k")
+}

@@ -1,0 +1,76 @@
+"""What a constraint sees of a model at the points of a grid, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from jax import Array
+
+from zscan.errors import UnknownNameError
+from zscan.kernels import widths
+from zscan.kernels.couplings import Couplings
+
+# Measurements by name of the constraint, see `zscan.constraints.Measurement`
+Measured = Mapping[str, Any]
+
+
+class Prediction(NamedTuple):
+    """An observable, further ones that come with it by name, and where the prediction applies."""
+
+    observable: Array
+    derived: Mapping[str, Array] = {}
+    applies: Array | bool = True
+
+
+class Point:
+    """Points of parameter space: the mass m_X [GeV] and the couplings of X, arrays that broadcast.
+
+    `on_shell` are the couplings at q2 = m_X^2, for production and decay, `virtual` those at q2 = 0,
+    for scattering and loops; both raise `UnknownNameError` for a model without them. `g_sb` is the
+    b -> s coupling, None where there is none. `predictions` are those that the model type makes
+    itself, by name of the constraint, in place of the constraint's own. Made by the `point` of a
+    model type."""
+
+    def __init__(
+        self,
+        m_X: Array,
+        on_shell: Couplings | None = None,
+        virtual: Couplings | None = None,
+        *,
+        g_sb: Array | None = None,
+        predictions: Mapping[str, Callable[[Point, Measured], Prediction]] | None = None,
+    ) -> None:
+        self.m_X = m_X
+        self.g_sb = g_sb
+        self.predictions = dict(predictions or {})
+        self._on_shell, self._virtual = on_shell, virtual
+
+    @property
+    def on_shell(self) -> Couplings:
+        """Couplings at q2 = m_X^2."""
+        return _needed(self._on_shell)
+
+    @property
+    def virtual(self) -> Couplings:
+        """Couplings at q2 = 0."""
+        return _needed(self._virtual)
+
+    @cached_property
+    def width(self) -> Array:
+        """Total width of X [GeV]."""
+        return widths.total_width(self.m_X, self.on_shell)
+
+    @cached_property
+    def branching_ratios(self) -> dict[str, Array]:
+        """Branching ratios of X by channel."""
+        return widths.branching_ratios(self.m_X, self.on_shell)
+
+
+def _needed(couplings: Couplings | None) -> Couplings:
+    if couplings is None:
+        raise UnknownNameError(
+            "the model has no couplings of X: only its own constraints and their observables apply"
+        )
+    return couplings

@@ -1,0 +1,1 @@
+"""Minimisation of a function of a few bounded parameters at many points at once."""

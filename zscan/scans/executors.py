@@ -1,0 +1,91 @@
+"""Executors: how the tiles of a scan get evaluated and written. A new one is a class here, with a
+line in EXECUTORS.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from zscan.errors import ParameterError, nearest
+from zscan.results.grid import Tile
+from zscan.results.layout import row_digests
+from zscan.results.schema import MapWriter
+from zscan.scans.spec import ScanSpec
+from zscan.scans.store import TileStore
+from zscan.scans.tiles import TileEvaluator
+
+_WRITERS = 2  # one waits for the disk while the other one hashes and copies
+_PENDING = 4  # tiles in flight; bounds the memory
+
+
+class Executor(Protocol):
+    """Evaluates tiles and writes them to the store and, if there is one, into the map.
+
+    Made with the spec, the store, the writer of the map (None for a shard) and the progress bar,
+    which it advances by the points of each tile that is written."""
+
+    def __init__(
+        self, spec: ScanSpec, store: TileStore, writer: MapWriter | None, bar: tqdm[Any]
+    ) -> None: ...
+
+    def run(self, tiles: Sequence[Tile], done: Sequence[Tile] = ()) -> None:
+        """Evaluate `tiles`; those in `done` are in the store already and only go into the map.
+
+        On an error or an interrupt the tiles that were started are finished first.
+        """
+
+
+class Inline:
+    """In this process: one compiled function over all tiles, each written while the next one
+    computes.
+    """
+
+    def __init__(
+        self, spec: ScanSpec, store: TileStore, writer: MapWriter | None, bar: tqdm[Any]
+    ) -> None:
+        self.store, self.writer, self.bar = store, writer, bar
+        self.evaluator = TileEvaluator(spec, store.grid)
+
+    def run(self, tiles: Sequence[Tile], done: Sequence[Tile] = ()) -> None:
+        """See `Executor`."""
+        with ThreadPoolExecutor(_WRITERS, thread_name_prefix="zscan-writer") as pool:
+            if self.writer is not None:
+                for _ in pool.map(self.writer.copy, done, itertools.repeat(self.store)):
+                    pass
+            pending: deque[Future[int]] = deque()
+            try:
+                for tile in tiles:
+                    pending.append(pool.submit(self._write, tile, self.evaluator(tile)))
+                    if len(pending) == _PENDING:
+                        self.bar.update(pending.popleft().result())
+                while pending:
+                    self.bar.update(pending.popleft().result())
+            finally:
+                # an evaluation still running when the interpreter ends would crash it
+                self.evaluator.wait()
+
+    def _write(self, tile: Tile, evaluated: Callable[[], dict[str, list[np.ndarray]]]) -> int:
+        rows = evaluated()
+        digests = {name: row_digests(values) for name, values in rows.items()}
+        self.store.write(tile, rows, digests)
+        if self.writer is not None:
+            self.writer.put(tile, rows, digests)
+        return math.prod(tile.shape)
+
+
+EXECUTORS: dict[str, type[Executor]] = {"inline": Inline}
+
+
+def executor_class(name: str) -> type[Executor]:
+    """The executor of a name; raises `ParameterError`."""
+    if name not in EXECUTORS:
+        raise ParameterError(f"executor {name!r} is not known; allowed: {nearest(name, EXECUTORS)}")
+    return EXECUTORS[name]
