@@ -1,9 +1,9 @@
 """The one reader of text that others wrote: files, values of the command line, the environment.
 
-Everything that is read is bounded first: the size of a file, the nesting of brackets and tables, the
-parts of a dotted key, the digits of a number, the keys of a table. Whatever goes wrong is one named
-fault with the file, the line where it is known, and what is allowed; no exception of a parser leaves
-this module."""
+Everything that is read is bounded first: the size of a file, the nesting of brackets and tables,
+the parts of a dotted key, the digits of a number, the keys of a table. Whatever goes wrong is one
+named fault with the file, the line where it is known, and what is allowed; no exception of a parser
+leaves this module."""
 
 from __future__ import annotations
 

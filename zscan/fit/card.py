@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from zscan.errors import CardError, Fault, ResultExistsError
+from zscan.errors import CardError, Fault, ParameterError, ResultExistsError
 from zscan.fit.best import FitResult, maximum_likelihood
 from zscan.fit.nuts import Samples, sample
 from zscan.fit.problem import Normal, Parameter, Problem
@@ -25,6 +25,7 @@ from zscan.results.fits import LEVELS, FitFile, fit_tables, open_fit
 from zscan.scans.axes import Number, Section, validate
 from zscan.scans.run import run_scan
 from zscan.scans.spec import ScanSpec, load_card
+from zscan.untrusted import creation_time, file_name
 
 _DRAWN = 1e-3  # accuracy of chi2 in a plane, which is for the eye
 _BEYOND = (
@@ -118,7 +119,10 @@ def fit_card(
     """
     spec = load_card(card, overrides)
     problem, options, sampling = _problem(spec)
-    out = Path("results") / f"{spec.name}.h5" if out is None else Path(out)
+    creation_time()  # a bad environment is told before the work
+    out = Path("results") / f"{spec.name}.h5" if out is None else file_name(out, "map")
+    if not out.name or out.is_dir():
+        raise ParameterError(f"{str(out)!r} is not usable as the name of a map")
     figure = out.with_suffix(".png")
     if out.exists() and not force:
         raise ResultExistsError(f"{out} exists; --force replaces it, -o names another file")

@@ -191,8 +191,8 @@ def load_card(
         tiles = tile_grid([axis.values.size for axis in axes], output["tile_points"]).count
         if tiles > _MAX_TILES:
             problem = f"the grid has {tiles} tiles of so many points"
-            allowed = f"at most {_MAX_TILES} tiles"
-            faults.append(Fault("output.tile_points", problem, output["tile_points"], allowed))
+            most = f"at most {_MAX_TILES} tiles"
+            faults.append(Fault("output.tile_points", problem, output["tile_points"], most))
     names = _physics(card, output, model, faults)
     if faults or model is None or names is None:
         raise CardError(raw.label, faults)
