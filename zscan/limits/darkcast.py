@@ -105,7 +105,7 @@ def _limit(file: Path, root: Path) -> Limit:
     corrected = file.stem in _L_MU_L_TAU
     bibtex = _literal(found["bibtex"], str)
     keys, eprint = (
-        re.findall(r"@\w+\{([^,\s]{1,200}),", bibtex),
+        re.findall(r"@\w+\{([^,\s{}@]{1,200}),", bibtex),
         re.search(r"eprint\s*=\s*[\"{]([\w./-]+)", bibtex),
     )
     return Limit(
