@@ -20,8 +20,8 @@ MAX_TILE_POINTS = 100_000_000
 _MAX_NUM = 10_000_000
 # Of all axes together: every value becomes a number of Python in the header of a map, 40 bytes each
 _MAX_VALUES = 10_000_000
-# Five bytes of every constraint at each point: 5 TB for one alone, more than a disk holds
-_MAX_POINTS = 10**12
+# Five bytes of every constraint at each point: 50 TB for one alone, more than a disk holds
+_MAX_POINTS = 10**13
 
 RangeCheck = Callable[[str, float], Fault | None]  # of a path and a value
 Number = Annotated[float, Field(allow_inf_nan=False)]
