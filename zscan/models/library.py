@@ -58,13 +58,15 @@ def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
     if isinstance(model, ModelType):
         return model
     if isinstance(model, Mapping):
-        if set(model) == {"name"} and model["name"] in _other_models():
-            return _other_models()[model["name"]]
+        if set(model) == {"name"} and str(model["name"]) in _other_models():
+            return _other_models()[str(model["name"])]
         return Model.from_table(model)
     if str(model) in benchmark_names():
         return benchmark(str(model))
     if str(model) in _other_models():
         return _other_models()[str(model)]
+    if not isinstance(model, str | Path):
+        raise ModelError(f"{model!r} is no model; allowed: a name, a path, a table or a model")
     path = Path(model)
     if not path.is_file():
         known = (*list_models(), *_other_models())
