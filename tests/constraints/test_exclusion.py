@@ -1,4 +1,4 @@
-"""What "excluded" means is said once: evaluate, verdict and maps agree, islands and zero coupling included."""
+"""What "excluded" means is said once: evaluate, verdict and maps agree, islands included."""
 
 import json
 
@@ -31,7 +31,7 @@ def data(tmp_path_factory):
 
 
 def test_evaluate_excludes_by_coherent():
-    # chi2 of COHERENT at m_X = 20 MeV, g_X = 1e-3 lies 268 above zero coupling, far beyond its minimum
+    # chi2 of COHERENT at m_X = 20 MeV, g_X = 1e-3 lies 268 above zero coupling
     (row,) = zscan.evaluate("B-3Lmu", 0.02, 1e-3, constraints=["coherent"]).rows
     assert row.delta_chi2 == pytest.approx(268, rel=0.01)
     assert row.excluded is True
