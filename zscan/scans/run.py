@@ -62,9 +62,10 @@ def run_scan(
     `card` is a path, the name of a shipped card, a table or a `ScanSpec`; `overrides` are
     "axis.m_X.num=400". Tiles are kept in OUT.h5.tiles/ until the map is complete: after a crash or
     an interrupt `resume=True` continues, with the same numbers; with a complete map of the same
-    spec it returns at once. `force=True` discards what is there. `shard=(i, n)`, 1 <= i <= n,
-    computes every n-th tile only and makes no map: `merge_scan` does when all are there; it
-    continues by itself. `progress` shows a bar on stderr (default: if it is a terminal). `command`
+    spec it returns at once. `force=True` discards a map and tiles, and nothing else that is there.
+    `shard=(i, n)`, 1 <= i <= n, computes every n-th tile only and makes no map: `merge_scan` does
+    when all are there; it continues by itself. If `out` is a link, map and tiles lie where it
+    points to. `progress` shows a bar on stderr (default: if it is a terminal). `command`
     is recorded, `tables` are stored beside the map.
 
     Numbers are evaluated in float64; those beyond the range of the stored dtype are stored as its
