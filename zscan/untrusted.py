@@ -66,7 +66,7 @@ def file_name(path: str | Path, what: str = "path") -> Path:
     text = str(path)
     problem = _text_problem(text)
     if not text or (isinstance(path, str) and not text.strip()):
-        problem = "is empty"
+        problem = "is empty: it must name a file"
     elif len(text) > MAX_NAME:
         problem = f"has {len(text)} characters; allowed: at most {MAX_NAME}"
     if problem:

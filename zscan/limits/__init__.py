@@ -21,9 +21,9 @@ from zscan.limits.format import (
     ProductionTable,
     read_limit,
     read_production,
-    write_limit,
 )
 from zscan.limits.strength import delta_chi2, excluded_couplings, signal_strength, signal_strengths
+from zscan.limits.write import write_limit, write_limits
 from zscan.untrusted import file_name, is_file
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "signal_strength",
     "signal_strengths",
     "write_limit",
+    "write_limits",
 ]
 
 _WARNINGS = 20  # about a folder

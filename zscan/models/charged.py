@@ -328,9 +328,8 @@ class Model(ModelType):
         values = dict(values)
         m_X, g_X = values.pop("m_X"), values.pop("g_X")
         g_sb = values.pop("g_sb", None)
-        eps: ArrayLike = values.pop("eps", 0.0)
-        if "eps_over_g" in values:
-            eps = eps + values.pop("eps_over_g") * g_X
+        ratio: Array | float = values.pop("eps_over_g", 0.0)
+        eps = values.pop("eps", 0.0) + ratio * g_X
         for name in [name for name in values if name in ADDED_PARAMETERS]:
             multiple, other = values.pop(name), benchmark(name.removeprefix(_ADDED))
             for charge in CHARGE_PARAMETERS:

@@ -58,8 +58,8 @@ def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
     if isinstance(model, ModelType):
         return model
     if isinstance(model, Mapping):
-        if set(model) == {"name"} and model["name"] in _other_models():
-            return _other_models()[model["name"]]
+        if set(model) == {"name"} and str(model["name"]) in _other_models():
+            return _other_models()[str(model["name"])]
         try:
             check_table(model, "model table")
         except TextError as error:
@@ -69,6 +69,8 @@ def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
         return benchmark(str(model))
     if str(model) in _other_models():
         return _other_models()[str(model)]
+    if not isinstance(model, str | Path):
+        raise ModelError(f"{model!r} is no model; allowed: a name, a path, a table or a model")
     path = Path(model)
     if not is_file(path):
         known = (*list_models(), *_other_models())
