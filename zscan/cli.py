@@ -1,5 +1,6 @@
 """Command line: each verb is one call of a public function. Exit codes: 0 done, 2 bad input, 3
-incomplete, 4 corrupt, 130 interrupted."""
+incomplete, 4 corrupt, 130 interrupted; 1 an error that zscan does not know (ZSCAN_DEBUG=1 shows its
+traceback)."""
 
 from __future__ import annotations
 
@@ -11,21 +12,24 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import NoReturn
 
 import zscan
-from zscan.errors import ZscanError
+from zscan.errors import ParameterError, ZscanError, clipped, message, shown
+from zscan.untrusted import file_name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: sys.argv) and return its exit code."""
     arguments = _parser().parse_args(argv)
     try:
+        _check_texts(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             command: Callable[[argparse.Namespace], None] = arguments.command
             command(arguments)
     except ZscanError as error:
-        print(f"zscan: error: {error}", file=sys.stderr)
+        print(f"zscan: error: {message(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(
@@ -35,13 +39,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except OSError as error:
-        print(f"zscan: error: {error}", file=sys.stderr)
+        print(f"zscan: error: {clipped(str(error))}", file=sys.stderr)
         return 2
+    except Exception as error:
+        if os.environ.get("ZSCAN_DEBUG") == "1":
+            raise
+        text = clipped(f"{type(error).__name__}: {error}".rstrip(": "))
+        hint = "set ZSCAN_DEBUG=1 for the traceback"
+        print(f"zscan: error: internal: {text} ({hint})", file=sys.stderr)
+        return 1
     return 0
 
 
-def _show_warning(message: Warning | str, *_: object) -> None:
-    print(f"zscan: warning: {message}", file=sys.stderr)
+def _check_texts(arguments: argparse.Namespace) -> None:
+    """Refuse arguments that are empty, hold a NUL, are too long or no UTF-8, before any work."""
+    for key, value in vars(arguments).items():
+        if isinstance(value, str):
+            file_name(value, key)
+        for item in value if isinstance(value, list) else ():
+            if isinstance(item, str) and ("\0" in item or not item):
+                raise ParameterError(f"{key} {shown(item)} is empty, or holds a NUL character")
+
+
+def _show_warning(warning: Warning | str, *_: object) -> None:
+    print(f"zscan: warning: {message(warning)}", file=sys.stderr)
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -210,8 +231,16 @@ def _shard(text: str) -> tuple[int, int]:
     return index, count
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a usage error in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        text = f"{self.prog}: error: {clipped(message)} (--help shows the arguments)"
+        self.exit(2, f"{text}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="zscan",
         description="Parameter scans for light U(1)_X gauge bosons (arXiv:2107.07518).",
     )

@@ -28,6 +28,7 @@ from zscan.scans.axes import Number, Section, validate
 from zscan.scans.run import run_scan
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import map_outputs
+from zscan.untrusted import creation_time, file_name
 
 _DRAWN = 1e-3  # accuracy of chi2 in a plane, which is for the eye
 _BEYOND = (
@@ -122,7 +123,8 @@ def fit_card(
     """
     spec = load_card(card, overrides)
     problem, options, sampling = _problem(spec)
-    out = Path("results") / f"{spec.name}.h5" if out is None else Path(out)
+    creation_time()  # a bad environment is told before the work
+    out = Path("results") / f"{spec.name}.h5" if out is None else file_name(out, "map")
     figure = out.parent / f"{out.stem}.png"
     guard([*map_outputs(out), Output(figure, PICTURE)], force=force)
     result = maximum_likelihood(problem, starts=options["starts"], seed=options["seed"])

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from jaxtyping import Float
 from zscan.errors import CardError, Fault, ParameterError, nearest
 from zscan.kernels.recast import MECHANISMS
 from zscan.limits.formula import evaluate
+from zscan.untrusted import TextError, parse_toml, read_text
 
 FORMAT = 1
 CHOICES = {
@@ -199,14 +199,18 @@ class Limit:
 def read_production(path: Path) -> ProductionTable:
     """The production table in a file; raises `LimitError`."""
     table = _toml(path)
-    columns, rows = table.get("columns"), table.get("rows")
+    columns: Any = table.get("columns")
     faults = (
         []
-        if isinstance(columns, list) and columns[:1] == ["mass"]
-        else [Fault("columns", "must begin with mass")]
+        if _texts(columns) and columns[:1] == ["mass"]
+        else [Fault("columns", "must be names, the first one mass", columns)]
     )
-    array = _array(rows)
-    if not faults and (array.ndim != 2 or array.shape[1] != len(columns or [])):
+    if not _texts(table.get("references", [])):
+        faults.append(Fault("references", "must be a list of strings", table["references"]))
+    if not isinstance(table.get("note", ""), str):
+        faults.append(Fault("note", "must be a string", table["note"]))
+    array = _array(table.get("rows"))
+    if not faults and (array.ndim != 2 or array.shape[1] != len(columns)):
         faults.append(Fault("rows", "must be rows of numbers, one for each column"))
     if not faults and not _shares_ok(array):
         faults.append(
@@ -290,9 +294,9 @@ def check(limit: Limit) -> None:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LimitError(str(path), [Fault("file", f"cannot be read: {error}")]) from error
+        table = parse_toml(read_text(path), path)
+    except TextError as error:
+        raise LimitError(str(path), [error.fault]) from error
     if table.get("format") != FORMAT:
         raise LimitError(
             str(path), [Fault("format", "unknown format", table.get("format"), str(FORMAT))]
@@ -303,7 +307,7 @@ def _toml(path: Path) -> dict[str, Any]:
 def _array(rows: Any) -> np.ndarray:
     try:
         return np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return np.empty(0)
 
 
@@ -337,7 +341,7 @@ def _plain_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
     }
     for key in ("references", *names):
         value = table.get(key, ["-"])
-        if not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
+        if not (value and _texts(value)):
             yield Fault(key, "must be a list of strings", value)
             continue
         for item in value if key in names and key in table else ():
@@ -432,6 +436,10 @@ def _curve_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
                 yield Fault(
                     "t1", "must be finite and positive at all masses of the curve", table["t1"]
                 )
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _number(value: Any, above: float, below: float) -> bool:

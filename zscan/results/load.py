@@ -7,6 +7,7 @@ from pathlib import Path
 import xarray
 
 from zscan.results.check import open_checked
+from zscan.untrusted import file_name
 
 
 def open_scan(path: str | Path) -> xarray.Dataset:
@@ -21,7 +22,7 @@ def open_scan(path: str | Path) -> xarray.Dataset:
     Raises `ForeignFileError` for a file that is no map or refers to data outside itself,
     `CorruptFileError` for a truncated or unreadable one, `StorageError` for a missing one.
     `zscan.results.schema.verify` compares the digests."""
-    path = Path(path)
+    path = file_name(path, "map")
     with open_checked(path) as (_, structure):
         names = [field.name for field in structure.fields if "/" in field.name]
         coordinates = tuple(structure.coordinates)

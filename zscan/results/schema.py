@@ -32,6 +32,7 @@ from zscan.results.layout import (
     row_digests,
     value_digest,
 )
+from zscan.untrusted import creation_time
 
 _INTERNAL = {
     "CLASS",
@@ -294,8 +295,7 @@ def _describe_field(
 
 
 def _created() -> str:
-    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(creation_time()))
 
 
 def _small_digests(file: h5py.File, names: Iterable[str]) -> dict[str, str]:

@@ -36,6 +36,7 @@ from zscan.scans.profiled import profiled_observables
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import TILE_OVERHEAD, TileStore, map_outputs, require_same_spec
 from zscan.scans.tiles import TileEvaluator
+from zscan.untrusted import creation_time, file_name
 
 Card = str | Path | Mapping[str, Any] | ScanSpec
 
@@ -75,6 +76,8 @@ def run_scan(
     `CorruptFileError` and `ParameterError`. On SIGINT and SIGTERM it finishes the tiles in flight
     and raises `KeyboardInterrupt`."""
     execute = executor_class(executor)
+    creation_time()  # a bad environment is told before the work
+    out = out if out is None else file_name(out, "map")
     if shard is not None and not 1 <= shard[0] <= shard[1]:
         raise ParameterError(
             f"shard {shard[0]}/{shard[1]} is not possible; allowed: i/n with 1 <= i <= n"
@@ -87,7 +90,7 @@ def run_scan(
     if resume and force:
         raise ParameterError("--resume and --force exclude each other")
     spec = _spec(card, overrides)
-    out = Path("results") / f"{spec.name}.h5" if out is None else Path(out)
+    out = Path("results") / f"{spec.name}.h5" if out is None else out
     resume = resume or shard is not None
     target, _ = guard(map_outputs(out, may_exist=resume), force=force)
     header = replace(map_header(spec, command or _command(spec)), tables=tuple(tables))
@@ -123,7 +126,8 @@ def merge_scan(out: str | Path, *, partial: bool = False, force: bool = False) -
     `force`; a complete one stays as it is, and that of another scan raises `ResumeMismatchError`.
     Every tile is compared with its digest: `CorruptFileError`. `StorageError`: no tiles there, or
     no space."""
-    out = Path(out)
+    out = file_name(out, "map")
+    creation_time()
     store = TileStore.load(target_of(out))
     target, _ = guard(map_outputs(out, may_exist=True), force=force)
     if target.exists and not force and _is_complete(target.path, store):
