@@ -35,7 +35,7 @@ PACKAGES = {
     ),
     "limits": (
         "Limit LimitError LimitWarning ProductionTable delta_chi2 excluded_couplings "
-        "import_darkcast list_limits load signal_strength signal_strengths write_limit"
+        "import_darkcast list_limits load signal_strength signal_strengths write_limit write_limits"
     ),
     "models": (
         "ADDED_PARAMETERS CHARGE_NAMES CHARGE_PARAMETERS GENERATIONS Measured Model ModelType "
