@@ -23,6 +23,7 @@ from zscan.precision import in_float64
 from zscan.results.figures.corner import save_corner
 from zscan.results.fits import LEVELS, FitFile, fit_tables, open_fit
 from zscan.scans.axes import Number, Section, validate
+from zscan.scans.interrupts import interruptible
 from zscan.scans.run import run_scan
 from zscan.scans.spec import ScanSpec, load_card
 
@@ -94,6 +95,7 @@ def card_problem(
     return _problem(load_card(card, overrides))[0]
 
 
+@interruptible()
 @in_float64
 def fit_card(
     card: str | Path | Mapping[str, Any],

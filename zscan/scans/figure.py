@@ -9,9 +9,11 @@ from pathlib import Path
 from zscan.errors import UnknownNameError, nearest
 from zscan.results.figures import FIGURES, save
 from zscan.results.load import open_scan
+from zscan.scans.interrupts import interruptible
 from zscan.scans.run import run_scan
 
 
+@interruptible()
 def make_figure(
     number: str,
     out: str | Path = "results",

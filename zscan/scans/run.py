@@ -7,33 +7,49 @@ from __future__ import annotations
 import json
 import math
 import shlex
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import jax
 from tqdm import tqdm
 
 import zscan
-from zscan.errors import IncompleteScanError, ParameterError, ResultExistsError
+from zscan.errors import (
+    CorruptFileError,
+    DamagedTileWarning,
+    IncompleteScanError,
+    NotFiniteWarning,
+    ParameterError,
+    ResultExistsError,
+)
 from zscan.results.check import json_attribute, open_checked
-from zscan.results.files import remove_stale, require_space
+from zscan.results.files import remove_stale, require_space, storage
 from zscan.results.grid import Tile, tile_grid
 from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, MapTable
 from zscan.results.schema import map_writer, write_map
 from zscan.scans.cards import TABLE_LABEL
-from zscan.scans.executors import executor_class
+from zscan.scans.executors import Sink, executor_class
+from zscan.scans.finite import FiniteCheck
+from zscan.scans.interrupts import interruptible
+from zscan.scans.locks import hold
 from zscan.scans.profiled import profiled_observables
 from zscan.scans.spec import ScanSpec, load_card
-from zscan.scans.store import TILE_OVERHEAD, TileStore, require_same_spec
+from zscan.scans.store import (
+    SPEC_FILE,
+    TILE_OVERHEAD,
+    TileStore,
+    remove_tiles,
+    require_same_spec,
+    tile_folder,
+)
+from zscan.scans.stored import listing, take_over
 from zscan.scans.tiles import TileEvaluator
 
 Card = str | Path | Mapping[str, Any] | ScanSpec
@@ -42,6 +58,7 @@ _ESTIMATE_POINTS = 65536
 _VERSIONED = ("jax", "jaxlib", "numpy", "h5py")
 
 
+@interruptible()
 def run_scan(
     card: Card,
     out: str | Path | None = None,
@@ -51,6 +68,7 @@ def run_scan(
     executor: str = "inline",
     overrides: Sequence[str] | None = None,
     shard: tuple[int, int] | None = None,
+    strict: bool = False,
     progress: bool | None = None,
     command: str | None = None,
     tables: Sequence[MapTable] = (),
@@ -63,16 +81,19 @@ def run_scan(
     an interrupt `resume=True` continues, with the same numbers; with a complete map of the same
     spec it returns at once. `force=True` discards what is there. `shard=(i, n)`, 1 <= i <= n,
     computes every n-th tile only and makes no map: `merge_scan` does when all are there; it
-    continues by itself. `progress` shows a bar on stderr (default: if it is a terminal). `command`
-    is recorded, `tables` are stored beside the map.
+    continues by itself. Damaged tiles are computed again, with a `DamagedTileWarning`. `strict`
+    makes a point where a constraint is valid but not finite a `NotFiniteError`; without it a
+    `NotFiniteWarning` at the end counts them. `progress` shows a bar on stderr (default: if it is a
+    terminal). `command` is recorded, `tables` are stored beside the map.
 
     Numbers are evaluated in float64; those beyond the range of the stored dtype are stored as its
     largest number.
 
-    Raises `CardError`, `ResultExistsError`, `ResumeMismatchError`, `StorageError`,
-    `CorruptFileError` and `ParameterError`. On SIGINT and SIGTERM it finishes the tiles in flight
-    and raises `KeyboardInterrupt`."""
-    execute = executor_class(executor)
+    One process at a time works on a map, or several shards of its scan: the others get a
+    `BusyError`. Raises `CardError`, `ResultExistsError`, `ResumeMismatchError`, `StorageError`,
+    `CorruptFileError`, `DeviceError` and `ParameterError`. On SIGINT, SIGTERM, SIGUSR1 and SIGHUP
+    it finishes the tiles in flight and raises `KeyboardInterrupt`."""
+    executor_class(executor)
     if shard is not None and not 1 <= shard[0] <= shard[1]:
         raise ParameterError(
             f"shard {shard[0]}/{shard[1]} is not possible; allowed: i/n with 1 <= i <= n"
@@ -95,48 +116,98 @@ def run_scan(
     resume = resume or shard is not None
     header = replace(map_header(spec, command or _command(spec)), tables=tuple(tables))
     store = TileStore(out, spec.hash, spec.canonical(), header)
+    with storage(out, 0):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with hold(out, _with_shard(header.attributes["command"], shard), shard):
+        return _scan(spec, store, executor, shard, resume, force, strict, progress)
+
+
+def _scan(
+    spec: ScanSpec,
+    store: TileStore,
+    executor: str,
+    shard: tuple[int, int] | None,
+    resume: bool,
+    force: bool,
+    strict: bool,
+    progress: bool | None,
+) -> Path:
+    out = store.out
     if out.exists() and not force:
         if not resume:
             raise ResultExistsError(f"{out} exists; --force replaces it, -o names another file")
         if _is_complete(out, store):
-            store.remove()
+            store.remove_left_over()
             return out
     # A first look before the tiles of a hopelessly large grid are even counted.
     map_bytes = _bytes(store.header, store.grid.points, 1) if shard is None else 0
     require_space(out, map_bytes)
     store.prepare(resume=resume, force=force)
     remove_stale(out.parent, out.name)
-    done = store.done()
+    done, faults = store.survey()
     mine = [tile for tile in store.grid if shard is None or tile.index % shard[1] == shard[0] - 1]
     todo = [tile for tile in mine if tile.index not in done]
     require_space(out, map_bytes + _bytes(store.header, _points(todo), len(todo)))
-    with _sigterm_as_interrupt(), _bar(spec, mine, todo, progress) as bar:
-        if shard is not None:
-            execute(spec, store, None, bar).run(todo)
-            return out
-        with map_writer(out, store.header, replace=out.exists()) as writer:
-            execute(spec, store, writer, bar).run(
-                todo, [tile for tile in mine if tile.index in done]
+    check = FiniteCheck(store.header, strict=strict)
+    with ExitStack() as stack:
+        sink: Sink = check
+        if shard is None:
+            writer = map_writer(out, store.header, replace=out.exists(), watch=check)
+            sink = stack.enter_context(writer)
+        faults |= take_over((tile for tile in mine if tile.index in done), store, sink)
+        again = {tile.index: faults[tile.index] for tile in mine if tile.index in faults}
+        if again:
+            warnings.warn(
+                f"{store.folder}: damaged tiles are computed again: {listing(store, again)}",
+                DamagedTileWarning,
+                stacklevel=4,
             )
+        todo = [tile for tile in mine if tile.index not in done or tile.index in again]
+        with _bar(spec, mine, todo, progress) as bar:
+            executor_class(executor)(spec, store, sink, bar).run(todo)
+    if shard is None:
         store.remove()
-        return out
+    _warn_of(check, out)
+    return out
 
 
+def _warn_of(check: FiniteCheck, out: Path) -> None:
+    if text := str(check):
+        warnings.warn(f"{out}: {text}", NotFiniteWarning, stacklevel=5)
+
+
+@interruptible()
 def merge_scan(out: str | Path, *, partial: bool = False, force: bool = False) -> Path:
     """Make the map `out` of the tiles in OUT.h5.tiles/, which are removed when it is complete.
 
     Missing tiles raise `IncompleteScanError`; with `partial` they become NaN with status 0, and the
     tiles are kept. An existing map is replaced if it is a partial one of the same scan, or with
     `force`; a complete one stays as it is, and that of another scan raises `ResumeMismatchError`.
-    Every tile is compared with its digest: `CorruptFileError`. `StorageError`: no tiles there, or
-    no space."""
+    Every tile is compared with its digest: `CorruptFileError` names all that do not match. Points
+    that are not finite, locks and signals as for `run_scan`. `StorageError`: no tiles there, or no
+    space."""
     out = Path(out)
-    store = TileStore.load(out)
+    with hold(out, shlex.join(["zscan", "merge", str(out)])):
+        return _merge(out, partial, force)
+
+
+def _merge(out: Path, partial: bool, force: bool) -> Path:
     exists = out.exists()
+    if exists and not force and _without_spec(out):
+        return out
+    store = TileStore.load(out)
+    remove_stale(out.parent, out.name)
     if exists and not force and _is_complete(out, store):
         store.remove()
         return out
-    done = store.done()
+    done, faults = store.survey()
+    if faults:
+        check = FiniteCheck(store.header)
+        faults |= take_over((tile for tile in store.grid if tile.index in done), store, check)
+        raise CorruptFileError(
+            f"{store.folder}: damaged tiles: {listing(store, faults)}; zscan run --resume "
+            "computes them again"
+        )
     missing = [tile.index for tile in store.grid if tile.index not in done]
     if missing and not partial:
         shown = ", ".join(map(str, missing[:20])) + (", ..." if len(missing) > 20 else "")
@@ -145,9 +216,11 @@ def merge_scan(out: str | Path, *, partial: bool = False, force: bool = False) -
             "continue the scan with --resume, or merge what is there with --partial"
         )
     require_space(out, _bytes(store.header, store.grid.points, 1))
-    write_map(out, store.header, store, missing, replace=exists)
+    check = FiniteCheck(store.header)
+    write_map(out, store.header, store, missing, replace=exists, watch=check)
     if not missing:
         store.remove()
+    _warn_of(check, out)
     return out
 
 
@@ -258,6 +331,24 @@ def _command(spec: ScanSpec) -> str:
     )
 
 
+def _with_shard(command: str, shard: tuple[int, int] | None) -> str:
+    return command if shard is None else f"{command} --shard {shard[0]}/{shard[1]}"
+
+
+def _without_spec(out: Path) -> bool:
+    """Whether `out` is a complete map whose tiles have no spec.json (any more); removes what is
+    left of them.
+    """
+    folder = tile_folder(out)
+    if (folder / SPEC_FILE).exists():
+        return False
+    with open_checked(out) as (_, structure):
+        if structure.missing_tiles:
+            return False
+    remove_tiles(folder)
+    return True
+
+
 def _is_hdf5(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
@@ -294,20 +385,3 @@ def _bar(
         file=sys.stderr,
         disable=None if progress is None else not progress,
     )
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, which a batch system sends before the time is up, end a scan as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

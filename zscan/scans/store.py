@@ -14,15 +14,21 @@ from typing import Any
 import h5py
 import numpy as np
 
-from zscan.errors import CorruptFileError, ResultExistsError, ResumeMismatchError, StorageError
-from zscan.results.files import remove_stale, storage, write_file
+from zscan.errors import (
+    CorruptFileError,
+    ResultExistsError,
+    ResumeMismatchError,
+    StorageError,
+    ZscanError,
+)
+from zscan.results.files import remove_stale, storage, sync_folder, write_file
 from zscan.results.grid import Tile
 from zscan.results.hdf5 import MemoryFile, create_hdf5, create_plain, open_hdf5
 from zscan.results.layout import SCHEMA_VERSION, Field, MapHeader
 from zscan.results.schema import Digests, Rows
 
 _SCHEMA = "zscan-tile"
-_SPEC_FILE = "spec.json"
+SPEC_FILE = "spec.json"
 _TILE_FILE = re.compile(r"tile-(\d{6,})\.h5")
 _SHOWN_DIFFERENCES = 20
 TILE_OVERHEAD = 65536  # bytes of a tile file beside its values, generously
@@ -31,6 +37,21 @@ TILE_OVERHEAD = 65536  # bytes of a tile file beside its values, generously
 def tile_folder(out: Path) -> Path:
     """Folder of the tiles of the map `out`."""
     return out.with_name(f"{out.name}.tiles")
+
+
+def remove_tiles(folder: Path) -> None:
+    """Delete the tiles in a folder, last spec.json, and the folder unless anything else lies in it.
+
+    In this order every state in between is one that a later run or merge can go on from."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if _TILE_FILE.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    remove_stale(folder, "")
+    (folder / SPEC_FILE).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def differing_keys(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -70,7 +91,7 @@ class TileStore:
     def __init__(
         self, out: Path, spec_hash: str, canonical: Mapping[str, Any], header: MapHeader
     ) -> None:
-        self.folder = tile_folder(out)
+        self.out, self.folder = out, tile_folder(out)
         self.hash, self.canonical, self.header = spec_hash, canonical, header
         self.grid = header.grid
 
@@ -79,7 +100,7 @@ class TileStore:
         """The store beside `out`; raises `StorageError` when there is none, `CorruptFileError` for
         a damaged one.
         """
-        path = tile_folder(out) / _SPEC_FILE
+        path = tile_folder(out) / SPEC_FILE
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
             return cls(
@@ -100,11 +121,12 @@ class TileStore:
 
         Raises `ResultExistsError` for left-over tiles with neither, `ResumeMismatchError` for tiles
         of another spec."""
-        path = self.folder / _SPEC_FILE
+        path = self.folder / SPEC_FILE
         if force:
             self.remove()
         with storage(self.folder, 0):
             self.folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(self.folder.parent)
         if path.exists():
             if not resume:
                 raise ResultExistsError(
@@ -127,22 +149,31 @@ class TileStore:
         self._require_same_spec()
 
     def _require_same_spec(self) -> None:
-        stored = TileStore.load(self.folder.with_name(self.folder.name.removesuffix(".tiles")))
+        stored = TileStore.load(self.out)
         require_same_spec(self.folder, stored.canonical, self.canonical)
 
     def path(self, tile: Tile) -> Path:
         """File of a tile."""
         return self.folder / f"tile-{tile.index:06d}.h5"
 
-    def done(self) -> frozenset[int]:
-        """Numbers of the tiles that are done; raises `CorruptFileError` for one that cannot be
-        read.
+    def survey(self) -> tuple[frozenset[int], dict[int, str]]:
+        """Numbers of the tiles that are done, going by their headers, and what is wrong with others
+        that are there.
         """
-        return frozenset(index for index in self._names() if self._is_done(self.grid.tile(index)))
-
-    def _is_done(self, tile: Tile) -> bool:
-        with open_hdf5(self.path(tile)) as file:
-            return self._digests(file, tile) is not None
+        done, faults = set(), {}
+        for index in self._names():
+            tile = self.grid.tile(index)
+            try:
+                with open_hdf5(self.path(tile)) as file:
+                    ours = self._digests(file, tile) is not None
+            except (ZscanError, AttributeError, TypeError):  # damage can change types
+                faults[index] = "truncated or damaged"
+                continue
+            if ours:
+                done.add(index)
+            else:
+                faults[index] = "not of this scan"
+        return frozenset(done), faults
 
     def _names(self) -> list[int]:
         matches = (_TILE_FILE.fullmatch(path.name) for path in self.folder.iterdir())
@@ -195,15 +226,17 @@ class TileStore:
 
     def remove(self) -> None:
         """Delete the tiles and the folder, which stays if anything else lies in it."""
-        if not self.folder.is_dir():
-            return
-        for path in self.folder.iterdir():
-            if _TILE_FILE.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-        remove_stale(self.folder, "")
-        (self.folder / _SPEC_FILE).unlink(missing_ok=True)
-        if not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        remove_tiles(self.folder)
+
+    def remove_left_over(self) -> None:
+        """`remove` what an earlier run left beside the complete map; tiles of another scan stay."""
+        try:
+            stored = TileStore.load(self.out)
+        except StorageError:
+            self.remove()  # no spec.json: the run ended while it removed its tiles
+        else:
+            if stored.hash == self.hash:
+                self.remove()
 
     def _digests(self, file: h5py.File, tile: Tile) -> Digests | None:
         """Digests in the header of a tile; None when its spec hash or its number is another one."""
