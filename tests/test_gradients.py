@@ -142,6 +142,28 @@ def test_gradients_of_all_limits():
     assert not faults(names, gradient)
 
 
+def test_couplings_of_every_size():
+    """Value and gradient are finite, or the constraint is not valid there: no overflow to inf."""
+    sizes = [1e-300, 1e-150, 1e-100, 1e-30, 1e50, 1e150]
+    g_X = np.array([*sizes, -1e-100, -1e50, np.inf])
+    m_X = np.array([2e-5, 2e-3, 0.02, 0.3, 1.5, 80.0])[:, None]
+    limits = [f"searches/{name}" for name in ("NA64_NA642019imj", "E137_Andreas2012mt")]
+    likelihood = log_likelihood("B-L", [*LIGHT, "kmunux", *limits])
+
+    def total(m_X, g_X):
+        terms = likelihood.evaluate({"m_X": m_X, "g_X": g_X})
+        return likelihood.sum(terms)[0].sum(), terms
+
+    place = [jnp.asarray(values) for values in np.broadcast_arrays(m_X, g_X)]
+    gradient, terms = jax.jit(jax.grad(total, argnums=(0, 1), has_aux=True))(*place)
+    assert not faults(["m_X", "g_X"], gradient)
+    for name, term in terms.items():
+        value, valid = np.broadcast_arrays(term.delta_chi2, term.valid)
+        np.testing.assert_array_equal(np.isfinite(value), valid, err_msg=name)
+        assert not valid[:, np.abs(g_X) > 1].any(), name
+        assert np.abs(value[valid]).max(initial=0.0) < 1e-6, name
+
+
 def test_second_derivatives_of_measurements():
     couplings = charged_couplings()
     likelihood = log_likelihood(Model("mixing by a loop", loop="mu-tau"), LIGHT)

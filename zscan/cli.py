@@ -7,15 +7,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import NoReturn
 
 import zscan
 from zscan.errors import ParameterError, ZscanError, clipped, message, shown
+from zscan.scans.interrupts import EXIT_CODE, exit_at_second_signal, interruptible
 from zscan.untrusted import file_name
 
 
@@ -32,10 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"zscan: error: {message(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(
-            "zscan: interrupted; finished tiles are kept, continue with --resume", file=sys.stderr
-        )
-        return 130
+        kept = "; finished tiles are kept, continue with --resume"
+        hint = kept if arguments.command is _run else ""
+        print(f"zscan: interrupted{hint}", file=sys.stderr)
+        return EXIT_CODE
     except BrokenPipeError:
         return 0
     except OSError as error:
@@ -80,6 +79,7 @@ def _run(arguments: argparse.Namespace) -> None:
         executor=arguments.executor,
         overrides=arguments.set,
         shard=arguments.shard,
+        strict=arguments.strict,
         progress=None if sys.stderr.isatty() else False,
     )
     print(path)
@@ -281,6 +281,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="i/n",
         help="compute every n-th tile only; join with zscan merge",
     )
+    run.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail where a constraint is valid but not finite, instead of a warning at the end",
+    )
 
     figure = verb("figure", _figure, "scan and draw a figure of the paper: map and PNG")
     figure.add_argument("number", help="number of the figure, or all")
@@ -440,18 +445,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def entry() -> None:
     """Entry point of the command: `main`, then the exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)  # a scheduler's signal ends a scan as Ctrl-C does
-    code = main()
-    if code == 130:
-        # Interrupted: what the libraries still run in threads must not be torn down half-way
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    with interruptible(), exit_at_second_signal():
+        code = main()
+        if code == EXIT_CODE:
+            # Interrupted: what the libraries still run in threads must not be torn down half-way
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
     sys.exit(code)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -81,6 +81,34 @@ class CorruptFileError(ZscanError):
     exit_code = 4
 
 
+class DamagedTileWarning(UserWarning):
+    """Stored tiles of a scan that do not match their digests and are computed again."""
+
+
+class NotFiniteError(ZscanError):
+    """A constraint is not finite at a point where it is valid, and the scan is strict."""
+
+    exit_code = 3
+
+
+class NotFiniteWarning(UserWarning):
+    """A constraint is not finite at points where it is valid."""
+
+
+class DeviceError(ZscanError):
+    """The device failed, or its memory is too small, also at half the size of a tile."""
+
+    exit_code = 3
+
+
+class BusyError(ZscanError):
+    """Another process works on the same map."""
+
+
+class DoubleWorkWarning(UserWarning):
+    """Another process computes the same shard."""
+
+
 class ForeignFileError(ZscanError):
     """A file that zscan did not write, or that refers to data outside itself."""
 

@@ -41,6 +41,9 @@ from zscan.models.point import Prediction
 from zscan.precision import as_float64, in_float64
 from zscan.references import PAPER
 
+# Up to here delta chi2, of up to the eighth power in couplings, is representable at all masses
+_LARGEST = 1e20
+
 
 class Term(NamedTuple):
     """One constraint on broadcastable shapes.
@@ -141,7 +144,8 @@ class Likelihood:
 
     @in_float64
     def evaluate(self, parameters: Mapping[str, ArrayLike]) -> dict[str, Term]:
-        """All terms at `parameters` (names of `model.parameters`), on their own shapes.
+        """All terms at `parameters` (names of `model.parameters`), on their own shapes; not valid
+        for m_X <= 0 and for parameters beyond 1e20, whose terms would overflow.
 
         Raises `ParameterError` for a missing parameter, `UnknownNameError` for one that the model
         does not have."""
@@ -177,6 +181,10 @@ class Likelihood:
                 values[name] = jnp.where(
                     values[name] > 0, values[name], 1.0
                 )  # finite gradients where all is NaN
+        for name in [name for name in values if name not in self.model.masses]:
+            representable = jnp.abs(values[name]) <= _LARGEST
+            valid = valid & representable
+            values[name] = jnp.where(representable, values[name], 1.0)
         point = self.model.point(values)
         predictions = predict(self.constraints, point, data)
         terms = {

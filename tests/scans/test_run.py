@@ -23,7 +23,9 @@ from jax import Array
 import zscan.results.files
 from zscan.errors import (
     CorruptFileError,
+    DamagedTileWarning,
     IncompleteScanError,
+    NotFiniteWarning,
     ParameterError,
     ResultExistsError,
     ResumeMismatchError,
@@ -123,7 +125,9 @@ def test_status_and_broadcasting(tmp_path: Path) -> None:
         output={"observables": ["trident_ccfr"], "tile_points": 8},
     )
     spec = dataclasses.replace(load_card(card), likelihood=Known())
-    with open_scan(run_scan(spec, tmp_path / "map.h5", progress=False)) as scan:
+    with pytest.warns(NotFiniteWarning, match=r"borexino is not finite on 9 points .* g_X = 0\.5$"):
+        out = run_scan(spec, tmp_path / "map.h5", progress=False)
+    with open_scan(out) as scan:
         m_X, g_X = np.meshgrid(scan.m_X, scan.g_X, indexing="ij")
         np.testing.assert_allclose(scan.delta_chi2[0], m_X * g_X + 0.25, rtol=1e-7)
         np.testing.assert_array_equal(scan.status[0], 1)
@@ -160,7 +164,7 @@ def test_shards_make_the_map_together(tmp_path: Path) -> None:
     whole = run_scan(CARD, tmp_path / "whole.h5", progress=False)
     out = tmp_path / "map.h5"
     assert run_scan(CARD, out, shard=(2, 3), progress=False) == out
-    assert TileStore.load(out).done() == {1, 4, 7}
+    assert TileStore.load(out).survey()[0] == {1, 4, 7}
     with pytest.raises(ResultExistsError, match="3 of 8 tiles"):
         run_scan(CARD, out)
     with pytest.raises(
@@ -200,19 +204,64 @@ def test_a_partial_map_is_completed_by_resume(tmp_path: Path) -> None:
         assert (scan.status == 1).all()
 
 
-def test_a_damaged_tile_stops_the_merge(tmp_path: Path) -> None:
+def damage(store: TileStore) -> tuple[int, ...]:
+    """Make tiles wrong in every way: a byte of the values, an end that is missing, nothing at all,
+    no HDF5, one of another number. Returns their numbers.
+    """
+    ways = (0, 1, 2, 4, 5)
+    paths = [store.path(store.grid.tile(index)) for index in range(7)]
+    whole = paths[0].read_bytes()
+    start = whole.index(store.read(store.grid.tile(0))[0]["delta_chi2"][1].tobytes())
+    paths[0].write_bytes(whole[:start] + bytes([whole[start] ^ 1]) + whole[start + 1 :])
+    paths[1].write_bytes(paths[1].read_bytes()[:-100])
+    paths[2].write_bytes(b"")
+    paths[4].write_text("these are not the bytes of a tile")
+    paths[5].write_bytes(paths[6].read_bytes())
+    return ways
+
+
+def test_damaged_tiles_stop_a_merge_and_are_computed_again(tmp_path: Path) -> None:
+    whole = run_scan(CARD, tmp_path / "whole.h5", progress=False)
     out = tmp_path / "map.h5"
     run_scan(CARD, out, shard=(1, 1), progress=False)
     store = TileStore.load(out)
-    path, tile = store.path(store.grid.tile(2)), store.grid.tile(2)
-    whole = path.read_bytes()
-    start = whole.index(store.read(tile)[0]["delta_chi2"][1].tobytes())
-    path.write_bytes(whole[:start] + bytes([whole[start] ^ 1]) + whole[start + 1 :])
-    with pytest.raises(CorruptFileError, match="tile 2: delta_chi2"):
+    wrong = damage(store)
+    names = ".*".join(rf"tile-00000{index}\.h5 \([\w ]+\)" for index in wrong)
+    for partial in (False, True):
+        with pytest.raises(CorruptFileError, match=names) as refused:
+            merge_scan(out, partial=partial)
+        assert refused.value.exit_code == 4
+        assert not out.exists()
+    with pytest.warns(DamagedTileWarning, match=names) as told:
         run_scan(CARD, out, resume=True, progress=False)
+    assert len(told) == 1
+    assert "\n" not in str(told[0].message)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_shard_checks_its_own_tiles(tmp_path: Path) -> None:
+    out = tmp_path / "map.h5"
+    run_scan(CARD, out, shard=(1, 1), progress=False)
+    damage(TileStore.load(out))
+    with pytest.warns(DamagedTileWarning, match=r": tile-000000.*tile-000002.*tile-000004[^,]*$"):
+        run_scan(CARD, out, shard=(1, 2), progress=False)
+    with pytest.warns(DamagedTileWarning, match=r": tile-000001.*tile-000005[^,]*$"):
+        run_scan(CARD, out, shard=(2, 2), progress=False)
+    verify(merge_scan(out))
+
+
+def test_payload_faults_of_all_tiles_are_listed(tmp_path: Path) -> None:
+    out = tmp_path / "map.h5"
+    run_scan(CARD, out, shard=(1, 1), progress=False)
+    store = TileStore.load(out)
+    for index in (2, 5):
+        path, rows = store.path(store.grid.tile(index)), store.read(store.grid.tile(index))[0]
+        whole = path.read_bytes()
+        start = whole.index(rows["delta_chi2"][1].tobytes())
+        path.write_bytes(whole[:start] + bytes([whole[start] ^ 1]) + whole[start + 1 :])
+    with pytest.raises(CorruptFileError, match=r"(?s)tile 2: delta_chi2.*tile 5: delta_chi2"):
+        merge_scan(out)
     assert not out.exists()
-    path.unlink()
-    verify(run_scan(CARD, out, resume=True, progress=False))
 
 
 def test_a_full_disk_ends_the_scan_and_keeps_tiles(
@@ -232,7 +281,7 @@ def test_a_full_disk_ends_the_scan_and_keeps_tiles(
     with pytest.raises(StorageError, match="no space left"):
         run_scan(CARD, out, progress=False)
     monkeypatch.undo()
-    assert len(TileStore.load(out).done()) == 3  # spec.json is the fourth file
+    assert len(TileStore.load(out).survey()[0]) == 3  # spec.json is the fourth file
     verify(run_scan(CARD, out, resume=True, progress=False))
 
 
@@ -303,7 +352,8 @@ def test_a_killed_scan_continues_to_the_same_bytes(tmp_path: Path) -> None:
         process.send_signal(number)
         _, errors = process.communicate()
         mode = "resume"
-        done = TileStore.load(out).done()
+        done, faults = TileStore.load(out).survey()
+        assert not faults
         assert tiles <= len(done) < count
         assert not out.exists()
         if number == signal.SIGTERM:

@@ -25,6 +25,7 @@ from zscan.results.figures.picture import PICTURE
 from zscan.results.fits import LEVELS, FitFile, fit_tables, open_fit
 from zscan.results.outputs import Output, guard
 from zscan.scans.axes import Number, Section, validate
+from zscan.scans.interrupts import interruptible
 from zscan.scans.run import run_scan
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import map_outputs
@@ -98,6 +99,7 @@ def card_problem(
     return _problem(load_card(card, overrides))[0]
 
 
+@interruptible()
 @in_float64
 def fit_card(
     card: str | Path | Mapping[str, Any],

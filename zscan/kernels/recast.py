@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from zscan.constants import Constant
 from zscan.errors import UnknownNameError, nearest
 from zscan.kernels import kmunux
+from zscan.kernels._quotient import quotient
 from zscan.kernels.couplings import Couplings
 
 _PDG = "PDG 2020, PTEP 2020 083C01"
@@ -314,7 +315,7 @@ def displaced_window(square: Array) -> tuple[Array, Array, Array]:
 
 def ratio(part: Array, whole: Array) -> Float[Array, "..."]:
     """part/whole, 0 where whole is not positive."""
-    return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1.0), 0.0)
+    return jnp.where(whole > 0, quotient(part, jnp.where(whole > 0, whole, 1.0)), 0.0)
 
 
 def _bisect(function: Callable[[Array], Array], low: Array, high: Array) -> Array:

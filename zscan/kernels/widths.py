@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from zscan.constants import ALPHA_EM, M_E, M_MU, M_TAU, Constant
 from zscan.errors import ParameterError, nearest
+from zscan.kernels._quotient import quotient
 from zscan.kernels._spline import Spline, evaluate
 from zscan.kernels.couplings import Couplings
 from zscan.precision import as_float64, in_float64
@@ -155,7 +156,7 @@ def branching_ratios(
     total = _sum(widths)
     stable = total == 0
     total = jnp.where(stable, 1.0, total)
-    return {name: jnp.where(stable, 0.0, width / total) for name, width in widths.items()}
+    return {name: jnp.where(stable, 0.0, quotient(width, total)) for name, width in widths.items()}
 
 
 def _sum(widths: dict[str, Array]) -> Array:

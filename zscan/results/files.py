@@ -20,7 +20,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _COUNTER = itertools.count()
 _TEMPORARY = re.compile(r"\..+\.(\d+)-\d+@(.+)\.tmp")
-_FOREIGN_AGE = 86400.0  # s after which the temporary file of another host is taken for stale
+FOREIGN_AGE = 86400.0  # s after which a temporary file or a lock of another host is stale
 
 
 def temporary_path(path: Path) -> Path:
@@ -146,9 +146,14 @@ def remove_stale(folder: Path, prefix: str) -> None:
 def _is_stale(path: Path, pid: int, host: str) -> bool:
     if host != socket.gethostname():
         try:
-            return time.time() - path.stat().st_mtime > _FOREIGN_AGE
+            return time.time() - path.stat().st_mtime > FOREIGN_AGE
         except FileNotFoundError:
             return False
+    return process_is_gone(pid)
+
+
+def process_is_gone(pid: int) -> bool:
+    """Whether no process of this host has the number `pid`."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

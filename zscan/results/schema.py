@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +45,7 @@ _COPIERS = 2  # one copier waits for the disk while the other one hashes
 
 Rows = Mapping[str, Sequence[np.ndarray]]
 Digests = Mapping[str, tuple[str, ...]]
+Watch = Callable[[Tile, Rows], None]
 
 
 class TileSource(Protocol):
@@ -61,9 +62,15 @@ class MapWriter:
     `map_writer`.
     """
 
-    def __init__(self, header: MapHeader, offsets: Mapping[str, int], descriptor: int) -> None:
+    def __init__(
+        self,
+        header: MapHeader,
+        offsets: Mapping[str, int],
+        descriptor: int,
+        watch: Watch | None = None,
+    ) -> None:
         self.header, self.grid = header, header.grid
-        self.offsets, self.descriptor = offsets, descriptor
+        self.offsets, self.descriptor, self.watch = offsets, descriptor, watch
         self.digests: dict[int, Digests] = {}
         self.missing: list[int] = []
 
@@ -71,6 +78,8 @@ class MapWriter:
         """Write a tile; `digests` are the `row_digests` of `rows`. Each row is one contiguous piece
         of the map.
         """
+        if self.watch is not None:
+            self.watch(tile, rows)
         start = int(np.ravel_multi_index([part.start for part in tile.slices], self.grid.shape))
         for field in self.header.fields:
             for index, row in enumerate(rows[field.name]):
@@ -85,17 +94,7 @@ class MapWriter:
         """Write a tile that was stored before; raises `CorruptFileError` unless it has the digests
         it should have.
         """
-        rows, promised = source.read(tile)
-        found = {name: row_digests(values) for name, values in rows.items()}
-        wrong = sorted(
-            name for name in {*found, *promised} if found.get(name) != promised.get(name)
-        )
-        if wrong:
-            raise CorruptFileError(
-                f"tile {tile.index}: {', '.join(wrong)} does not match its digest; delete it and "
-                "run with --resume"
-            )
-        self.put(tile, rows, found)
+        self.put(tile, *checked_rows(tile, source))
 
     def leave_out(self, tile: Tile) -> None:
         """Fill a tile that was not computed with NaN and status 0."""
@@ -104,20 +103,38 @@ class MapWriter:
         self.missing.append(tile.index)
 
 
+def checked_rows(tile: Tile, source: TileSource) -> tuple[Rows, Digests]:
+    """Rows of a stored tile and their digests; raises `CorruptFileError` unless these are the ones
+    it should have.
+    """
+    rows, promised = source.read(tile)
+    found = {name: row_digests(values) for name, values in rows.items()}
+    wrong = sorted(name for name in {*found, *promised} if found.get(name) != promised.get(name))
+    if wrong:
+        raise CorruptFileError(
+            f"tile {tile.index}: {', '.join(wrong)} does not match its digest; zscan run --resume "
+            "computes it again"
+        )
+    return rows, found
+
+
 @contextmanager
-def map_writer(path: Path, header: MapHeader, *, replace: bool = False) -> Iterator[MapWriter]:
+def map_writer(
+    path: Path, header: MapHeader, *, replace: bool = False, watch: Watch | None = None
+) -> Iterator[MapWriter]:
     """Yield a `MapWriter`, which must be given every tile once; the map appears on success, whole
     or not at all.
 
     The space on the disk is reserved first. The digests of the map are made from those of the
-    tiles. The attribute `created` is the present time, or SOURCE_DATE_EPOCH. Raises
-    `ResultExistsError` if `path` exists and not `replace`, and `StorageError`."""
+    tiles. The attribute `created` is the present time, or SOURCE_DATE_EPOCH. `watch` sees every
+    tile with its rows before they are written. Raises `ResultExistsError` if `path` exists and not
+    `replace`, and `StorageError`."""
     size = sum(field.bytes(header.grid.points) for field in header.fields)
     with new_file(path, size, replace=replace) as temporary:
         with storage(path, size):
             offsets = _write_frame(temporary, header)
             descriptor = os.open(temporary, os.O_RDWR)
-        writer = MapWriter(header, offsets, descriptor)
+        writer = MapWriter(header, offsets, descriptor, watch)
         try:
             # Blocks that are reserved at once are written several times faster than holes are
             # filled; the reserve at the end is for the digests, which HDF5 must not meet a full
@@ -139,13 +156,15 @@ def write_map(
     missing: Container[int] = (),
     *,
     replace: bool = False,
+    watch: Watch | None = None,
 ) -> None:
     """Write a map from stored tiles, checking each; those in `missing` become NaN with status 0.
 
-    Raises `CorruptFileError` for a tile that does not match its digest, and what `map_writer`
+    Raises `CorruptFileError` with all tiles that do not match their digests, and what `map_writer`
     raises."""
+    faults = []
     with (
-        map_writer(path, header, replace=replace) as writer,
+        map_writer(path, header, replace=replace, watch=watch) as writer,
         ThreadPoolExecutor(_COPIERS, thread_name_prefix="zscan-merge") as pool,
     ):
         jobs = [
@@ -156,9 +175,14 @@ def write_map(
         ]
         try:
             for job in jobs:
-                job.result()
+                try:
+                    job.result()
+                except CorruptFileError as error:
+                    faults.append(str(error))
         finally:
             pool.shutdown(cancel_futures=True)
+        if faults:
+            raise CorruptFileError("\n  ".join(faults))
 
 
 def _write_at(descriptor: int, data: memoryview, offset: int) -> None:

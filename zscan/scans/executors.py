@@ -4,7 +4,6 @@ line in EXECUTORS.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from zscan.errors import ParameterError, nearest
 from zscan.results.grid import Tile
 from zscan.results.layout import row_digests
-from zscan.results.schema import MapWriter
+from zscan.results.schema import Digests, Rows
 from zscan.scans.spec import ScanSpec
 from zscan.scans.store import TileStore
 from zscan.scans.tiles import TileEvaluator
@@ -26,20 +25,24 @@ _WRITERS = 2  # one waits for the disk while the other one hashes and copies
 _PENDING = 4  # tiles in flight; bounds the memory
 
 
+class Sink(Protocol):
+    """Where finished tiles go beside the store: the writer of the map, or what watches a shard."""
+
+    def put(self, tile: Tile, rows: Rows, digests: Digests) -> None:
+        """Take a tile; called from several threads."""
+
+
 class Executor(Protocol):
-    """Evaluates tiles and writes them to the store and, if there is one, into the map.
+    """Evaluates tiles and writes them to the store and the sink.
 
-    Made with the spec, the store, the writer of the map (None for a shard) and the progress bar,
-    which it advances by the points of each tile that is written."""
+    Made with the spec, the store, the sink and the progress bar, which it advances by the points of
+    each tile that is written."""
 
-    def __init__(
-        self, spec: ScanSpec, store: TileStore, writer: MapWriter | None, bar: tqdm[Any]
-    ) -> None: ...
+    def __init__(self, spec: ScanSpec, store: TileStore, sink: Sink, bar: tqdm[Any]) -> None: ...
 
-    def run(self, tiles: Sequence[Tile], done: Sequence[Tile] = ()) -> None:
-        """Evaluate `tiles`; those in `done` are in the store already and only go into the map.
-
-        On an error or an interrupt the tiles that were started are finished first.
+    def run(self, tiles: Sequence[Tile]) -> None:
+        """Evaluate `tiles`. On an error or an interrupt the tiles that were started are finished
+        first.
         """
 
 
@@ -48,18 +51,13 @@ class Inline:
     computes.
     """
 
-    def __init__(
-        self, spec: ScanSpec, store: TileStore, writer: MapWriter | None, bar: tqdm[Any]
-    ) -> None:
-        self.store, self.writer, self.bar = store, writer, bar
+    def __init__(self, spec: ScanSpec, store: TileStore, sink: Sink, bar: tqdm[Any]) -> None:
+        self.store, self.sink, self.bar = store, sink, bar
         self.evaluator = TileEvaluator(spec, store.grid)
 
-    def run(self, tiles: Sequence[Tile], done: Sequence[Tile] = ()) -> None:
+    def run(self, tiles: Sequence[Tile]) -> None:
         """See `Executor`."""
         with ThreadPoolExecutor(_WRITERS, thread_name_prefix="zscan-writer") as pool:
-            if self.writer is not None:
-                for _ in pool.map(self.writer.copy, done, itertools.repeat(self.store)):
-                    pass
             pending: deque[Future[int]] = deque()
             try:
                 for tile in tiles:
@@ -76,8 +74,7 @@ class Inline:
         rows = evaluated()
         digests = {name: row_digests(values) for name, values in rows.items()}
         self.store.write(tile, rows, digests)
-        if self.writer is not None:
-            self.writer.put(tile, rows, digests)
+        self.sink.put(tile, rows, digests)
         return math.prod(tile.shape)
 
 

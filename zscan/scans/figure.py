@@ -11,10 +11,12 @@ from zscan.results.figures import FIGURES, save
 from zscan.results.figures.picture import PICTURE
 from zscan.results.load import open_scan
 from zscan.results.outputs import Output, guard
+from zscan.scans.interrupts import interruptible
 from zscan.scans.run import run_scan
 from zscan.scans.store import map_outputs
 
 
+@interruptible()
 def make_figure(
     number: str,
     out: str | Path = "results",

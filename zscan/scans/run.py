@@ -7,34 +7,51 @@ from __future__ import annotations
 import json
 import math
 import shlex
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import jax
 from tqdm import tqdm
 
 import zscan
-from zscan.errors import IncompleteScanError, ParameterError
+from zscan.errors import (
+    CorruptFileError,
+    DamagedTileWarning,
+    IncompleteScanError,
+    NotFiniteWarning,
+    ParameterError,
+    ZscanError,
+)
 from zscan.results.check import json_attribute, open_checked
-from zscan.results.files import require_space
+from zscan.results.files import require_space, storage
 from zscan.results.grid import Tile, tile_grid
 from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, MapTable
 from zscan.results.outputs import guard, target_of
 from zscan.results.schema import map_writer, write_map
 from zscan.scans.cards import TABLE_LABEL
-from zscan.scans.executors import executor_class
+from zscan.scans.executors import Sink, executor_class
+from zscan.scans.finite import FiniteCheck
+from zscan.scans.interrupts import interruptible
+from zscan.scans.locks import hold
 from zscan.scans.profiled import profiled_observables
 from zscan.scans.spec import ScanSpec, load_card
-from zscan.scans.store import TILE_OVERHEAD, TileStore, map_outputs, require_same_spec
+from zscan.scans.store import (
+    SPEC_FILE,
+    TILE_OVERHEAD,
+    TileStore,
+    map_outputs,
+    remove_tiles,
+    require_same_spec,
+    tile_folder,
+)
+from zscan.scans.stored import listing, take_over
 from zscan.scans.tiles import TileEvaluator
 from zscan.untrusted import creation_time, file_name
 
@@ -44,6 +61,7 @@ _ESTIMATE_POINTS = 65536
 _VERSIONED = ("jax", "jaxlib", "numpy", "h5py")
 
 
+@interruptible()
 def run_scan(
     card: Card,
     out: str | Path | None = None,
@@ -53,6 +71,7 @@ def run_scan(
     executor: str = "inline",
     overrides: Sequence[str] | None = None,
     shard: tuple[int, int] | None = None,
+    strict: bool = False,
     progress: bool | None = None,
     command: str | None = None,
     tables: Sequence[MapTable] = (),
@@ -66,16 +85,19 @@ def run_scan(
     spec it returns at once. `force=True` discards a map and tiles, and nothing else that is there.
     `shard=(i, n)`, 1 <= i <= n, computes every n-th tile only and makes no map: `merge_scan` does
     when all are there; it continues by itself. If `out` is a link, map and tiles lie where it
-    points to. `progress` shows a bar on stderr (default: if it is a terminal). `command`
-    is recorded, `tables` are stored beside the map.
+    points to. Damaged tiles are computed again, with a `DamagedTileWarning`. `strict` makes a point
+    where a constraint is valid but not finite a `NotFiniteError`; without it a `NotFiniteWarning`
+    at the end counts them. `progress` shows a bar on stderr (default: if it is a terminal).
+    `command` is recorded, `tables` are stored beside the map.
 
     Numbers are evaluated in float64; those beyond the range of the stored dtype are stored as its
     largest number.
 
-    Raises `CardError`, `ResultExistsError`, `ResumeMismatchError`, `StorageError`,
-    `CorruptFileError` and `ParameterError`. On SIGINT and SIGTERM it finishes the tiles in flight
-    and raises `KeyboardInterrupt`."""
-    execute = executor_class(executor)
+    One process at a time works on a map, or several shards of its scan: the others get a
+    `BusyError`. Raises `CardError`, `ResultExistsError`, `ResumeMismatchError`, `StorageError`,
+    `CorruptFileError`, `DeviceError` and `ParameterError`. On SIGINT, SIGTERM, SIGUSR1 and SIGHUP
+    it finishes the tiles in flight and raises `KeyboardInterrupt`."""
+    executor_class(executor)
     creation_time()  # a bad environment is told before the work
     out = out if out is None else file_name(out, "map")
     if shard is not None and not 1 <= shard[0] <= shard[1]:
@@ -92,48 +114,103 @@ def run_scan(
     spec = _spec(card, overrides)
     out = Path("results") / f"{spec.name}.h5" if out is None else out
     resume = resume or shard is not None
-    target, _ = guard(map_outputs(out, may_exist=resume), force=force)
+    guard(map_outputs(out, may_exist=resume), force=force)  # before any work
     header = replace(map_header(spec, command or _command(spec)), tables=tuple(tables))
-    store = TileStore(target.path, spec.hash, spec.canonical(), header)
-    if target.exists and not force and _is_complete(target.path, store):
-        store.remove()
-        return out
+    path = target_of(out)
+    with storage(out, 0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with hold(path, _with_shard(header.attributes["command"], shard), shard):
+        # Once more: another process may have been here meanwhile
+        target, _ = guard(map_outputs(out, may_exist=resume), force=force)
+        store = TileStore(target.path, spec.hash, spec.canonical(), header)
+        if target.exists and not force and _is_complete(target.path, store):
+            store.remove_left_over()
+        else:
+            _scan(spec, store, executor, shard, resume, force, strict, progress, target.exists)
+    return out
+
+
+def _scan(
+    spec: ScanSpec,
+    store: TileStore,
+    executor: str,
+    shard: tuple[int, int] | None,
+    resume: bool,
+    force: bool,
+    strict: bool,
+    progress: bool | None,
+    exists: bool,
+) -> None:
+    out = store.out
     # A first look before the tiles of a hopelessly large grid are even counted.
     map_bytes = _bytes(store.header, store.grid.points, 1) if shard is None else 0
-    require_space(target.path, map_bytes)
+    require_space(out, map_bytes)
     store.prepare(resume=resume, force=force)
-    done = store.done()
+    done, faults = store.survey()
     mine = [tile for tile in store.grid if shard is None or tile.index % shard[1] == shard[0] - 1]
     todo = [tile for tile in mine if tile.index not in done]
-    require_space(target.path, map_bytes + _bytes(store.header, _points(todo), len(todo)))
-    with _sigterm_as_interrupt(), _bar(spec, mine, todo, progress) as bar:
-        if shard is not None:
-            execute(spec, store, None, bar).run(todo)
-            return out
-        with map_writer(target.path, store.header, replace=target.exists) as writer:
-            execute(spec, store, writer, bar).run(
-                todo, [tile for tile in mine if tile.index in done]
+    require_space(out, map_bytes + _bytes(store.header, _points(todo), len(todo)))
+    check = FiniteCheck(store.header, strict=strict)
+    with ExitStack() as stack:
+        sink: Sink = check
+        if shard is None:
+            writer = map_writer(out, store.header, replace=exists, watch=check)
+            sink = stack.enter_context(writer)
+        faults |= take_over((tile for tile in mine if tile.index in done), store, sink)
+        again = {tile.index: faults[tile.index] for tile in mine if tile.index in faults}
+        if again:
+            warnings.warn(
+                f"{store.folder}: damaged tiles are computed again: {listing(store, again)}",
+                DamagedTileWarning,
+                stacklevel=4,
             )
+        todo = [tile for tile in mine if tile.index not in done or tile.index in again]
+        with _bar(spec, mine, todo, progress) as bar:
+            executor_class(executor)(spec, store, sink, bar).run(todo)
+    if shard is None:
         store.remove()
-        return out
+    _warn_of(check, out)
 
 
+def _warn_of(check: FiniteCheck, out: Path) -> None:
+    if text := str(check):
+        warnings.warn(f"{out}: {text}", NotFiniteWarning, stacklevel=5)
+
+
+@interruptible()
 def merge_scan(out: str | Path, *, partial: bool = False, force: bool = False) -> Path:
     """Make the map `out` of the tiles in OUT.h5.tiles/, which are removed when it is complete.
 
     Missing tiles raise `IncompleteScanError`; with `partial` they become NaN with status 0, and the
     tiles are kept. An existing map is replaced if it is a partial one of the same scan, or with
     `force`; a complete one stays as it is, and that of another scan raises `ResumeMismatchError`.
-    Every tile is compared with its digest: `CorruptFileError`. `StorageError`: no tiles there, or
-    no space."""
+    Every tile is compared with its digest: `CorruptFileError` names all that do not match. Points
+    that are not finite, locks and signals as for `run_scan`. `StorageError`: no tiles there, or no
+    space."""
     out = file_name(out, "map")
     creation_time()
-    store = TileStore.load(target_of(out))
-    target, _ = guard(map_outputs(out, may_exist=True), force=force)
-    if target.exists and not force and _is_complete(target.path, store):
+    path = target_of(out)
+    with hold(path, shlex.join(["zscan", "merge", str(out)])):
+        if force or not _without_spec(path):
+            store = TileStore.load(path)
+            target, _ = guard(map_outputs(out, may_exist=True), force=force)
+            _merge(store, partial, force, target.exists)
+    return out
+
+
+def _merge(store: TileStore, partial: bool, force: bool, exists: bool) -> None:
+    out = store.out
+    if exists and not force and _is_complete(out, store):
         store.remove()
-        return out
-    done = store.done()
+        return
+    done, faults = store.survey()
+    if faults:
+        check = FiniteCheck(store.header)
+        faults |= take_over((tile for tile in store.grid if tile.index in done), store, check)
+        raise CorruptFileError(
+            f"{store.folder}: damaged tiles: {listing(store, faults)}; zscan run --resume "
+            "computes them again"
+        )
     missing = [tile.index for tile in store.grid if tile.index not in done]
     if missing and not partial:
         shown = ", ".join(map(str, missing[:20])) + (", ..." if len(missing) > 20 else "")
@@ -141,11 +218,12 @@ def merge_scan(out: str | Path, *, partial: bool = False, force: bool = False) -
             f"{store.folder}: {len(missing)} of {store.grid.count} tiles are missing ({shown}); "
             "continue the scan with --resume, or merge what is there with --partial"
         )
-    require_space(target.path, _bytes(store.header, store.grid.points, 1))
-    write_map(target.path, store.header, store, missing, replace=target.exists)
+    require_space(out, _bytes(store.header, store.grid.points, 1))
+    check = FiniteCheck(store.header)
+    write_map(out, store.header, store, missing, replace=exists, watch=check)
     if not missing:
         store.remove()
-    return out
+    _warn_of(check, out)
 
 
 def plan(card: Card, overrides: Sequence[str] | None = None) -> dict[str, Any]:
@@ -255,6 +333,27 @@ def _command(spec: ScanSpec) -> str:
     )
 
 
+def _with_shard(command: str, shard: tuple[int, int] | None) -> str:
+    return command if shard is None else f"{command} --shard {shard[0]}/{shard[1]}"
+
+
+def _without_spec(out: Path) -> bool:
+    """Whether `out` is a complete map whose tiles have no spec.json (any more); removes what is
+    left of them.
+    """
+    folder = tile_folder(out)
+    if (folder / SPEC_FILE).exists() or not out.exists():
+        return False
+    try:
+        with open_checked(out) as (_, structure):
+            complete = not structure.missing_tiles
+    except ZscanError:
+        return False
+    if complete:
+        remove_tiles(folder)
+    return complete
+
+
 def _is_complete(out: Path, store: TileStore) -> bool:
     """Whether the map `out` has all its tiles; raises `ResumeMismatchError` when it belongs to
     another spec.
@@ -286,20 +385,3 @@ def _bar(
         file=sys.stderr,
         disable=None if progress is None else not progress,
     )
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, which a batch system sends before the time is up, end a scan as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

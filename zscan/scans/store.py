@@ -20,9 +20,10 @@ from zscan.errors import (
     ResultExistsError,
     ResumeMismatchError,
     StorageError,
+    ZscanError,
 )
 from zscan.results.check import MAP
-from zscan.results.files import is_temporary, remove_stale, storage, write_file
+from zscan.results.files import is_temporary, remove_stale, storage, sync_folder, write_file
 from zscan.results.grid import Tile
 from zscan.results.hdf5 import MemoryFile, create_hdf5, create_plain, open_hdf5
 from zscan.results.layout import SCHEMA_VERSION, Field, MapHeader
@@ -30,7 +31,7 @@ from zscan.results.outputs import Kind, Output, target_of
 from zscan.results.schema import Digests, Rows
 
 _SCHEMA = "zscan-tile"
-_SPEC_FILE = "spec.json"
+SPEC_FILE = "spec.json"
 _TILE_FILE = re.compile(r"tile-(\d{6,})\.h5")
 _SHOWN_DIFFERENCES = 20
 TILE_OVERHEAD = 65536  # bytes of a tile file beside its values, generously
@@ -42,18 +43,34 @@ def tile_folder(out: Path) -> Path:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise `ForeignFileError` unless a folder is one of tiles, or holds nothing yet."""
+    """Raise `ForeignFileError` unless a folder is one of tiles, or holds nothing else yet."""
 
     def is_ours() -> bool:
         try:
-            table = json.loads((folder / _SPEC_FILE).read_text(encoding="utf-8"))
+            table = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
         return isinstance(table, dict) and table.get("schema") == _SCHEMA
 
+    def holds_tiles_only() -> bool:
+        return all(is_temporary(path) or _is_tile(path) for path in folder.iterdir())
+
     # Another shard may make spec.json, which comes before any tile, between the first two looks.
-    if not (is_ours() or all(is_temporary(path) for path in folder.iterdir()) or is_ours()):
-        raise ForeignFileError(f"{folder}: there is no {_SPEC_FILE} of a scan in it")
+    if not (is_ours() or holds_tiles_only() or is_ours()):
+        raise ForeignFileError(f"{folder}: there is no {SPEC_FILE} of a scan in it")
+
+
+def _is_tile(path: Path) -> bool:
+    """Whether a file is a tile of some scan, or was one that is empty now."""
+    if not _TILE_FILE.fullmatch(path.name):
+        return False
+    try:
+        if path.stat().st_size == 0:
+            return True
+        with open_hdf5(path) as file:
+            return bool(file.attrs["schema"] == np.bytes_(_SCHEMA))
+    except (OSError, ZscanError):
+        return False
 
 
 TILES = Kind("tile folder", check_folder, folder=True)
@@ -64,6 +81,22 @@ def map_outputs(out: Path, *, may_exist: bool = False) -> tuple[Output, Output]:
     beside the file itself where `out` is a link to it. `TileStore.prepare` decides on tiles.
     """
     return Output(out, MAP, may_exist), Output(tile_folder(target_of(out)), TILES, may_exist=True)
+
+
+def remove_tiles(folder: Path) -> None:
+    """Delete the tiles in a folder, last spec.json, and the folder unless anything else lies in it;
+    not through a link.
+
+    In this order every state in between is one that a later run or merge can go on from."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if _TILE_FILE.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    remove_stale(folder, "")
+    (folder / SPEC_FILE).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def differing_keys(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -103,7 +136,7 @@ class TileStore:
     def __init__(
         self, out: Path, spec_hash: str, canonical: Mapping[str, Any], header: MapHeader
     ) -> None:
-        self.folder = tile_folder(out)
+        self.out, self.folder = out, tile_folder(out)
         self.hash, self.canonical, self.header = spec_hash, canonical, header
         self.grid = header.grid
 
@@ -112,7 +145,7 @@ class TileStore:
         """The store beside `out`; raises `StorageError` when there is none, `CorruptFileError` for
         a damaged one.
         """
-        path = tile_folder(out) / _SPEC_FILE
+        path = tile_folder(out) / SPEC_FILE
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
             return cls(
@@ -133,11 +166,12 @@ class TileStore:
 
         Raises `ResultExistsError` for left-over tiles with neither, `ResumeMismatchError` for tiles
         of another spec."""
-        path = self.folder / _SPEC_FILE
+        path = self.folder / SPEC_FILE
         if force:
             self.remove()
         with storage(self.folder, 0):
             self.folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(self.folder.parent)
         if path.exists():
             if not resume:
                 raise ResultExistsError(
@@ -160,22 +194,31 @@ class TileStore:
         self._require_same_spec()
 
     def _require_same_spec(self) -> None:
-        stored = TileStore.load(self.folder.with_name(self.folder.name.removesuffix(".tiles")))
+        stored = TileStore.load(self.out)
         require_same_spec(self.folder, stored.canonical, self.canonical)
 
     def path(self, tile: Tile) -> Path:
         """File of a tile."""
         return self.folder / f"tile-{tile.index:06d}.h5"
 
-    def done(self) -> frozenset[int]:
-        """Numbers of the tiles that are done; raises `CorruptFileError` for one that cannot be
-        read.
+    def survey(self) -> tuple[frozenset[int], dict[int, str]]:
+        """Numbers of the tiles that are done, going by their headers, and what is wrong with others
+        that are there.
         """
-        return frozenset(index for index in self._names() if self._is_done(self.grid.tile(index)))
-
-    def _is_done(self, tile: Tile) -> bool:
-        with open_hdf5(self.path(tile)) as file:
-            return self._digests(file, tile) is not None
+        done, faults = set(), {}
+        for index in self._names():
+            tile = self.grid.tile(index)
+            try:
+                with open_hdf5(self.path(tile)) as file:
+                    ours = self._digests(file, tile) is not None
+            except (ZscanError, AttributeError, TypeError):  # damage can change types
+                faults[index] = "truncated or damaged"
+                continue
+            if ours:
+                done.add(index)
+            else:
+                faults[index] = "not of this scan"
+        return frozenset(done), faults
 
     def _names(self) -> list[int]:
         matches = (_TILE_FILE.fullmatch(path.name) for path in self.folder.iterdir())
@@ -227,18 +270,18 @@ class TileStore:
             }, digests
 
     def remove(self) -> None:
-        """Delete the tiles and the folder, which stays if anything else lies in it; not through a
-        link.
-        """
-        if self.folder.is_symlink() or not self.folder.is_dir():
-            return
-        for path in self.folder.iterdir():
-            if _TILE_FILE.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-        remove_stale(self.folder, "")
-        (self.folder / _SPEC_FILE).unlink(missing_ok=True)
-        if not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        """Delete the tiles and the folder, which stays if anything else lies in it."""
+        remove_tiles(self.folder)
+
+    def remove_left_over(self) -> None:
+        """`remove` what an earlier run left beside the complete map; tiles of another scan stay."""
+        try:
+            stored = TileStore.load(self.out)
+        except (StorageError, CorruptFileError):
+            self.remove()  # no usable spec.json: the run ended while it removed its tiles
+        else:
+            if stored.hash == self.hash:
+                self.remove()
 
     def _digests(self, file: h5py.File, tile: Tile) -> Digests | None:
         """Digests in the header of a tile; None when its spec hash or its number is another one."""

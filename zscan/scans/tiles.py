@@ -4,7 +4,11 @@ constraint.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import functools
+import math
+import threading
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,26 +16,116 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from zscan.errors import DeviceError
 from zscan.results.grid import Tile, TileGrid
 from zscan.results.layout import NOT_FINITE, OK, OUT_OF_RANGE
 from zscan.scans.profiled import CHI2, CONVERGED, find_minimum
 from zscan.scans.spec import ScanSpec
 
+Fields = dict[str, list[np.ndarray]]
+
 _DEVICES = "devices"
+_TROUBLE = (MemoryError, jax.errors.JaxRuntimeError)
+_OF_DEVICE = ("RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "ABORTED", "DATA_LOSS")
 
 
 class TileEvaluator:
     """Evaluates tiles of `grid` for a scan, all with one compiled shape; split over the devices if
     there are several.
 
-    The axes enter as arrays of shape (1, ..., n, ..., 1), so that what depends on m_X alone is
-    evaluated once for each mass. Calling it with a tile returns at once, with a function that waits
-    for the values of every field."""
+    Calling it with a tile returns at once, with a function that waits for the values of every
+    field. A tile that the device fails on, or has no memory for, is evaluated once more in two
+    halves; if that fails too, the function raises `DeviceError`."""
 
     def __init__(self, spec: ScanSpec, grid: TileGrid) -> None:
-        self.spec, self.grid = spec, grid
+        self.grid = grid
+        self.whole = _Program(spec, grid.block)
+        # The axis along which tiles are cut, see `tile_grid`; those before it have one point.
+        self.cut = next((axis for axis, extent in enumerate(grid.block) if extent > 1), 0)
+        self._lock = threading.Lock()
+
+    def __call__(self, tile: Tile) -> Callable[[], Fields]:
+        """Start the evaluation of a tile; the result waits for it and gives the rows, cut to the
+        true extent.
+        """
+        try:
+            start: Callable[[], Fields] = self.whole(tile.slices)
+        except _TROUBLE as error:
+            start = functools.partial(_fail, error)
+
+        def rows() -> Fields:
+            try:
+                return start()
+            except _TROUBLE as error:
+                if not _is_of_device(error):
+                    raise
+                return self._in_halves(tile, error)
+
+        return rows
+
+    def wait(self) -> None:
+        """Wait for the last evaluation that was started; what went wrong in it, its own function
+        says.
+        """
+        with contextlib.suppress(*_TROUBLE):
+            jax.block_until_ready(self.whole.last)
+
+    @functools.cached_property
+    def _half(self) -> _Program:
+        block = list(self.grid.block)
+        block[self.cut] = -(-block[self.cut] // 2)
+        return _Program(self.whole.spec, block)
+
+    def _in_halves(self, tile: Tile, first: BaseException) -> Fields:
+        step = -(-self.grid.block[self.cut] // 2)
+        part = tile.slices[self.cut]
+        parts = []
+        try:
+            with self._lock:  # one at a time: memory is short
+                for start in range(part.start, part.stop, step):
+                    slices = list(tile.slices)
+                    slices[self.cut] = slice(start, min(start + step, part.stop))
+                    parts.append(self._half(slices)())
+        except _TROUBLE as error:
+            if not _is_of_device(error):
+                raise
+            raise DeviceError(
+                f"tile {tile.index} cannot be evaluated, nor can its half: {_line(first)}; "
+                "finished tiles are kept: continue with --resume where there is more memory, or "
+                f"start again with output.tile_points below {math.prod(self.grid.block) // 2}"
+            ) from error
+        return {
+            name: [
+                np.concatenate(pieces, axis=self.cut)
+                for pieces in zip(*(fields[name] for fields in parts), strict=True)
+            ]
+            for name in parts[0]
+        }
+
+
+def _fail(error: BaseException) -> Fields:
+    raise error
+
+
+def _is_of_device(error: BaseException) -> bool:
+    """Whether the device is lost or out of memory, in contrast to a fault of the program."""
+    return isinstance(error, MemoryError) or str(error).startswith(_OF_DEVICE)
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error)[:200]}".splitlines()[0]
+
+
+class _Program:
+    """The compiled evaluation of a block of one shape.
+
+    The axes enter as arrays of shape (1, ..., n, ..., 1), so that what depends on m_X alone is
+    evaluated once for each mass."""
+
+    def __init__(self, spec: ScanSpec, block: Sequence[int]) -> None:
+        self.spec = spec
         devices = jax.local_devices()
-        self.block = list(grid.block)
+        self.block = list(block)
         self.axis_shardings: list[NamedSharding | None] = [None] * len(self.block)
         self.out_sharding: NamedSharding | None = None
         if len(devices) > 1:
@@ -46,17 +140,17 @@ class TileEvaluator:
         self.last: dict[str, list[Array]] = {}
         self.compiled = jax.jit(self._evaluate, out_shardings=self.out_sharding)
 
-    def __call__(self, tile: Tile) -> Callable[[], dict[str, list[np.ndarray]]]:
-        """Start the evaluation of a tile; the result waits for it and gives the rows, cut to the
-        true extent.
+    def __call__(self, slices: Sequence[slice]) -> Callable[[], Fields]:
+        """Start the evaluation of a part of the grid of at most the block; the result waits for
+        it.
         """
         with jax.enable_x64(True):
-            axes = [self._axis(number, tile) for number in range(len(self.block))]
+            axes = [self._axis(number, part) for number, part in enumerate(slices)]
             fields = self.compiled(*axes)
             self.last = fields
 
-        def rows() -> dict[str, list[np.ndarray]]:
-            inside = tuple(slice(extent) for extent in tile.shape)
+        def rows() -> Fields:
+            inside = tuple(slice(part.stop - part.start) for part in slices)
             return {
                 name: [np.ascontiguousarray(np.asarray(array)[inside]) for array in arrays]
                 for name, arrays in fields.items()
@@ -64,12 +158,8 @@ class TileEvaluator:
 
         return rows
 
-    def wait(self) -> None:
-        """Wait for the last evaluation that was started."""
-        jax.block_until_ready(self.last)
-
-    def _axis(self, number: int, tile: Tile) -> Array:
-        values = self.spec.axes[number].values[tile.slices[number]]
+    def _axis(self, number: int, part: slice) -> Array:
+        values = self.spec.axes[number].values[part]
         # Padding repeats the last value, where the kernels are known to be evaluable.
         padded = np.pad(values, (0, self.block[number] - values.size), mode="edge")
         shape = [1] * len(self.block)

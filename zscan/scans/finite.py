@@ -1,0 +1,68 @@
+"""Points where a constraint is valid but its number is not finite: how many, and where the first
+one is.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from zscan.errors import NotFiniteError
+from zscan.results.grid import Tile
+from zscan.results.layout import NOT_FINITE, MapHeader
+from zscan.results.schema import Rows
+
+
+class FiniteCheck:
+    """Counts the points of status "not finite" of tiles, by constraint; for several threads.
+
+    With `strict` a tile that has any raises `NotFiniteError`."""
+
+    def __init__(self, header: MapHeader, *, strict: bool = False) -> None:
+        self.header, self.strict = header, strict
+        self.counts: dict[str, int] = {}
+        self.first: dict[str, tuple[int, ...]] = {}  # indices on the grid, first in C order
+        self._lock = threading.Lock()
+
+    def __call__(self, tile: Tile, rows: Rows) -> None:
+        """Look at a tile; raises `NotFiniteError`."""
+        found = {}
+        for constraint, status in zip(self.header.constraints, rows["status"], strict=True):
+            wrong = status == NOT_FINITE
+            if wrong.any():
+                inside = np.unravel_index(int(np.argmax(wrong)), tile.shape)
+                place = tuple(
+                    part.start + int(i) for part, i in zip(tile.slices, inside, strict=True)
+                )
+                found[constraint.name] = int(np.count_nonzero(wrong)), place
+        if found and self.strict:
+            listing = "; ".join(f"{name} at {self._point(at)}" for name, (_, at) in found.items())
+            raise NotFiniteError(
+                f"not finite although valid: {listing}; without --strict the map is made, with "
+                "status 3 there"
+            )
+        with self._lock:
+            for name, (count, place) in found.items():
+                self.counts[name] = self.counts.get(name, 0) + count
+                self.first[name] = min(self.first.get(name, place), place)
+
+    def put(self, tile: Tile, rows: Rows, digests: object) -> None:
+        """The same, for tiles that go into no map."""
+        self(tile, rows)
+
+    def __str__(self) -> str:
+        """One line for all constraints in the order of the map; empty if all is finite."""
+        return "; ".join(
+            f"{item.name} is not finite on {self.counts[item.name]} points where it is valid, the "
+            f"first at {self._point(self.first[item.name])}"
+            for item in self.header.constraints
+            if item.name in self.counts
+        )
+
+    def _point(self, place: tuple[int, ...]) -> str:
+        words = []
+        for axis, index in zip(self.header.axes, place, strict=True):
+            unit = "" if axis.units == "1" else f" {axis.units}"
+            words.append(f"{axis.name} = {axis.values[index]!r}{unit}")
+        return ", ".join(words)

@@ -1,0 +1,167 @@
+"""Who works on a map: one process at a time, or the shards of its scan together."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from zscan.errors import BusyError, DoubleWorkWarning
+from zscan.results.files import FOREIGN_AGE, process_is_gone, storage, temporary_path
+from zscan.scans.interrupts import last_will
+
+_HEARTBEAT = 600.0  # s
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a lock file says of its process; `shard` is (i, n), None for a process that works alone.
+
+    It is text of one line, and ends with a line feed once the process holds the map; before that
+    the process only asks for it."""
+
+    host: str
+    pid: int
+    since: str
+    command: str
+    shard: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid} since {self.since} runs {self.command}"
+
+
+@contextmanager
+def hold(out: Path, command: str, shard: tuple[int, int] | None = None) -> Iterator[None]:
+    """Hold the map `out` for this process: alone, or with other shards when it is one itself.
+
+    The lock is a hidden file beside the map, one for each process, kept locked (flock) and its time
+    renewed while the process lives. Those of processes that ended are removed, on other hosts
+    after a day without renewal. Raises `BusyError`, which says who holds the map; of two processes
+    that ask at the same time exactly one gets it. Shards exclude each other never; a second process
+    for the same shard is told with a `DoubleWorkWarning`. Where nothing can be written there is no
+    lock."""
+    out = Path(os.path.realpath(out))
+    if not os.access(out.parent, os.W_OK):
+        yield
+        return
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    claim = Claim(socket.gethostname(), os.getpid(), since, " ".join(command.split()), shard)
+    temporary = temporary_path(out)
+    path = temporary.with_suffix(".lock")
+    last_will.add(path)
+    try:
+        with storage(path, 0):
+            descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        try:
+            with storage(path, 0):
+                with suppress(OSError):  # some network file systems have no flock
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                os.write(descriptor, json.dumps(asdict(claim)).encode())
+                os.rename(temporary, path)  # others never see a claim without its text and lock
+            _wait_for_turn(out, path, claim)
+            with storage(path, 0):
+                os.write(descriptor, b"\n")
+                os.fsync(descriptor)
+            with _heartbeat(descriptor):
+                yield
+        finally:
+            os.close(descriptor)
+    finally:
+        temporary.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        last_will.discard(path)
+
+
+def _wait_for_turn(out: Path, own: Path, claim: Claim) -> None:
+    """Return when no other claim stands in the way; raises `BusyError`.
+
+    Every process shows its claim before it looks for others, so that of two at least one sees the
+    other. If neither holds the map yet, the names decide: the later one gives way, the earlier one
+    waits for that."""
+    told = False
+    while True:
+        waiting = False
+        for path, other, held in _others(out, own):
+            if claim.shard is not None and other.shard is not None:
+                if claim.shard == other.shard and not told:
+                    told = True
+                    text = f"{out}: {other}, the same shard: the work is done twice"
+                    warnings.warn(text, DoubleWorkWarning, stacklevel=6)
+            elif held or path.name < own.name:
+                raise BusyError(
+                    f"{out} is in use: {other}; wait until it ends, or end it (its lock: {path})"
+                )
+            else:
+                waiting = True
+        if not waiting:
+            return
+        time.sleep(0.01)
+
+
+def _others(out: Path, own: Path) -> Iterator[tuple[Path, Claim, bool]]:
+    """Lock files of living processes, their claims, and whether they hold the map."""
+    pattern = re.compile(rf"\.{re.escape(out.name)}\.(\d+)-\d+@(.+)\.lock")
+    for path in sorted(out.parent.iterdir()):
+        match = pattern.fullmatch(path.name)
+        if not match or path.name == own.name:
+            continue
+        try:
+            if _is_gone(path, int(match[1]), match[2]):
+                path.unlink(missing_ok=True)
+                continue
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue  # ended just now
+        yield path, _claim(text, int(match[1]), match[2]), text.endswith("\n")
+
+
+def _claim(text: str, pid: int, host: str) -> Claim:
+    try:
+        table = json.loads(text)
+        shard = table["shard"]
+        return Claim(
+            host, pid, str(table["since"]), str(table["command"]), shard and (shard[0], shard[1])
+        )
+    except (ValueError, KeyError, TypeError, IndexError):
+        return Claim(host, pid, "an unknown time", "an unknown command")
+
+
+def _is_gone(path: Path, pid: int, host: str) -> bool:
+    if host != socket.gethostname():
+        return time.time() - path.stat().st_mtime > FOREIGN_AGE
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return process_is_gone(pid)
+        return True
+
+
+@contextmanager
+def _heartbeat(descriptor: int) -> Iterator[None]:
+    """Renew the time of the lock, by which other hosts know that its process lives."""
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(_HEARTBEAT):
+            with suppress(OSError):
+                os.utime(descriptor)
+
+    thread = threading.Thread(target=renew, name="zscan-lock", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
