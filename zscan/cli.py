@@ -60,6 +60,7 @@ def _run(arguments: argparse.Namespace) -> None:
         executor=arguments.executor,
         overrides=arguments.set,
         shard=arguments.shard,
+        allow_version_change=arguments.allow_version_change,
         progress=None if sys.stderr.isatty() else False,
     )
     print(path)
@@ -254,6 +255,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_shard,
         metavar="i/n",
         help="compute every n-th tile only; join with zscan merge",
+    )
+
+    run.add_argument(
+        "--allow-version-change",
+        action="store_true",
+        help="continue with tiles that other versions of zscan, jax or numpy computed",
     )
 
     figure = verb("figure", _figure, "scan and draw a figure of the paper: map and PNG")

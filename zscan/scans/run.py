@@ -28,7 +28,7 @@ from zscan.results.check import json_attribute, open_checked
 from zscan.results.files import remove_stale, require_space
 from zscan.results.grid import Tile, tile_grid
 from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, MapTable
-from zscan.results.schema import map_writer, write_map
+from zscan.results.schema import map_writer, verify, write_map
 from zscan.scans.cards import TABLE_LABEL
 from zscan.scans.executors import executor_class
 from zscan.scans.profiled import profiled_observables
@@ -54,6 +54,7 @@ def run_scan(
     progress: bool | None = None,
     command: str | None = None,
     tables: Sequence[MapTable] = (),
+    allow_version_change: bool = False,
 ) -> Path:
     """Evaluate a scan card on its grid and write the map; returns the path of the map,
     results/NAME.h5 by default.
@@ -64,7 +65,8 @@ def run_scan(
     spec it returns at once. `force=True` discards what is there. `shard=(i, n)`, 1 <= i <= n,
     computes every n-th tile only and makes no map: `merge_scan` does when all are there; it
     continues by itself. `progress` shows a bar on stderr (default: if it is a terminal). `command`
-    is recorded, `tables` are stored beside the map.
+    is recorded, `tables` are stored beside the map. Tiles of other versions of zscan, jax, jaxlib or
+    numpy are refused; with `allow_version_change` they are taken, and the map names all versions.
 
     Numbers are evaluated in float64; those beyond the range of the stored dtype are stored as its
     largest number.
@@ -98,13 +100,13 @@ def run_scan(
     if out.exists() and not force:
         if not resume:
             raise ResultExistsError(f"{out} exists; --force replaces it, -o names another file")
-        if _is_complete(out, store):
+        if _is_complete(out, store, allow_version_change):
             store.remove()
             return out
     # A first look before the tiles of a hopelessly large grid are even counted.
     map_bytes = _bytes(store.header, store.grid.points, 1) if shard is None else 0
     require_space(out, map_bytes)
-    store.prepare(resume=resume, force=force)
+    store.prepare(resume=resume, force=force, allow_version_change=allow_version_change)
     remove_stale(out.parent, out.name)
     done = store.done()
     mine = [tile for tile in store.grid if shard is None or tile.index % shard[1] == shard[0] - 1]
@@ -133,7 +135,7 @@ def merge_scan(out: str | Path, *, partial: bool = False, force: bool = False) -
     out = Path(out)
     store = TileStore.load(out)
     exists = out.exists()
-    if exists and not force and _is_complete(out, store):
+    if exists and not force and _is_complete(out, store, bool(store.earlier)):
         store.remove()
         return out
     done = store.done()
@@ -202,6 +204,7 @@ def map_header(spec: ScanSpec, command: str) -> MapHeader:
         "versions": json.dumps(
             {"zscan": zscan.__version__} | {name: version(name) for name in _VERSIONED}
         ),
+        "other_versions": "[]",
         "device": f"{device.platform}: {device.device_kind}",
         "precision": f"evaluated in float64, stored in {spec.dtype}",
         "bibtex_keys": json.dumps(list(described.bibtex_keys)),
@@ -263,13 +266,14 @@ def _is_hdf5(path: Path) -> bool:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
-def _is_complete(out: Path, store: TileStore) -> bool:
+def _is_complete(out: Path, store: TileStore, allow_version_change: bool) -> bool:
     """Whether the map `out` has all its tiles; raises `ResumeMismatchError` when it belongs to
-    another spec.
+    another spec, `CorruptFileError` when it is damaged.
     """
     with open_checked(out) as (file, structure):
         stored = json_attribute(file, "spec")
-    require_same_spec(out, stored, store.canonical)
+    require_same_spec(out, stored, store.canonical, allow_version_change=allow_version_change)
+    verify(out, allow_partial=True)
     return not structure.missing_tiles
 
 
