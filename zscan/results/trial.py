@@ -8,18 +8,19 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
 
 from zscan.errors import CorruptFileError
 
-_CPU_SECONDS = 10  # of reading metadata, which takes milliseconds; other processes do not count
+_CPU_SECONDS = 5  # of reading metadata, which takes milliseconds; other processes do not count
 _WALL_SECONDS = 120.0
 _MEMORY = 8 << 30  # bytes of address space
 _NAMED = (OSError, RuntimeError, KeyError, ValueError, TypeError)  # how HDF5 reports damage
 _STARTED = "started"
-_CHILD = "import sys; from zscan.results.trial import read; read(sys.argv[1])"
+_CHILD = "import sys; from zscan.results.trial import read; read(sys.argv[1], int(sys.argv[2]))"
 
 
 def require_readable(path: Path) -> None:
@@ -32,7 +33,7 @@ def require_readable(path: Path) -> None:
     }
     try:
         child = subprocess.run(
-            [sys.executable, "-P", "-c", _CHILD, os.fspath(path)],
+            [sys.executable, "-P", "-c", _CHILD, os.fspath(path), str(_CPU_SECONDS)],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -53,14 +54,15 @@ def _damaged(path: Path) -> CorruptFileError:
     )
 
 
-def read(path: str) -> None:
+def read(path: str, cpu_seconds: int) -> None:
     """Read all attributes and text of a file, within limits of time and memory; runs in the child.
     Errors that HDF5 reports do not count.
     """
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+        limit = int(time.process_time()) + 1 + cpu_seconds
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     print(_STARTED, flush=True)

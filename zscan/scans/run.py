@@ -65,8 +65,8 @@ def run_scan(
     spec it returns at once. `force=True` discards what is there. `shard=(i, n)`, 1 <= i <= n,
     computes every n-th tile only and makes no map: `merge_scan` does when all are there; it
     continues by itself. `progress` shows a bar on stderr (default: if it is a terminal). `command`
-    is recorded, `tables` are stored beside the map. Tiles of other versions of zscan, jax, jaxlib or
-    numpy are refused; with `allow_version_change` they are taken, and the map names all versions.
+    is recorded, `tables` are stored beside the map. Tiles of other versions of zscan, jax, jaxlib
+    or numpy are refused; with `allow_version_change` they are taken, and the map names them all.
 
     Numbers are evaluated in float64; those beyond the range of the stored dtype are stored as its
     largest number.

@@ -279,6 +279,10 @@ class TileStore:
 
     def _digests(self, file: h5py.File, tile: Tile) -> Digests | None:
         """Digests in the header of a tile; None when its scan or its number is another one."""
+        if not is_sealed(self.path(tile)):
+            raise CorruptFileError(
+                f"{self.path(tile)}: truncated or damaged; delete it and run with --resume"
+            )
         schema, spec_hash, header, digests = (
             file.attrs[name].decode() for name in ("schema", "spec_hash", "header", "digests")
         )
@@ -288,7 +292,6 @@ class TileStore:
             schema != _SCHEMA
             or (header, spec_hash) not in taken
             or file.attrs["index"] != tile.index
-            or not is_sealed(self.path(tile))
         ):
             return None
         return {name: tuple(rows) for name, rows in json.loads(digests).items()}
