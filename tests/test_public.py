@@ -9,6 +9,45 @@ import pytest
 
 import zscan
 
+# What each package offers; packages without names are imported by module
+PACKAGES = {
+    "analysis": "Evaluation Verdict evaluate verdict",
+    "charges": (
+        "ANOMALY_NAMES Charge Charges MAX_ENUMERATED Rows ThirdFamily anomalies anomaly_sums "
+        "canonical checked_max_charge classify enumerate_universal exact exact_triple expand "
+        "integer_rows sorted_rows third_family third_family_muons third_family_muoquark "
+        "unique_charges"
+    ),
+    "constraints": (
+        "ALTERNATIVES Constraint ConstraintInfo ExclusionRule Measurement ObservableInfo "
+        "SEARCHES constraint constraint_names data_constraints derived_observables describe "
+        "describe_observable expand_constraints general_observable is_projection "
+        "measured_constraints measured_values measurements observable_sets observables_of "
+        "predict with_inputs"
+    ),
+    "fit": (
+        "FitResult FittedCard Minimum Normal Parameter Problem Profile Samples Toys "
+        "card_problem fit_card intervals maximum_likelihood minuit profile sample toys"
+    ),
+    "kernels": (
+        "borexino btokx charm coherent g2 kmunux mixing muoquark nsi recast rk running trident "
+        "widths"
+    ),
+    "limits": (
+        "Limit LimitError LimitWarning ProductionTable delta_chi2 excluded_couplings "
+        "import_darkcast list_limits load signal_strength signal_strengths write_limit write_limits"
+    ),
+    "models": (
+        "ADDED_PARAMETERS CHARGE_NAMES CHARGE_PARAMETERS GENERATIONS Measured Model ModelType "
+        "ParameterInfo Point Prediction SPECIES THEORY_PARAMETERS all_parameters couplings "
+        "list_models load_charged load_model muon_couplings"
+    ),
+    "optimise": "",
+    "results": "",
+    "results.figures": "FIGURES FigureSpec draw save",
+    "scans": "",
+}
+
 
 def test_public_names_exist():
     assert set(zscan.__all__) == {
@@ -61,3 +100,12 @@ zscan.enable_x64()
 assert jax.jit(zscan.kernels.g2.delta_a_mu)(0.1, 1e-3, 0.0) == value
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_names_of_packages_are_pinned(package):
+    module = importlib.import_module(f"zscan.{package}")
+    names = set(PACKAGES[package].split())
+    assert set(getattr(module, "__all__", ())) == names
+    for name in names:
+        assert getattr(module, name) is not None

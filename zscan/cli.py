@@ -1,5 +1,6 @@
 """Command line: each verb is one call of a public function. Exit codes: 0 done, 2 bad input, 3
-incomplete, 4 corrupt, 130 interrupted."""
+incomplete, 4 corrupt, 130 interrupted; 1 an error that zscan does not know (ZSCAN_DEBUG=1 shows its
+traceback)."""
 
 from __future__ import annotations
 
@@ -10,23 +11,25 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import zscan
-from zscan.errors import ZscanError
+from zscan.errors import ParameterError, ZscanError, clipped, message, shown
+from zscan.untrusted import file_name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: sys.argv) and return its exit code."""
     arguments = _parser().parse_args(argv)
     try:
+        _check_texts(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             command: Callable[[argparse.Namespace], None] = arguments.command
             command(arguments)
     except ZscanError as error:
-        print(f"zscan: error: {error}", file=sys.stderr)
+        print(f"zscan: error: {message(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(
@@ -36,13 +39,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except OSError as error:
-        print(f"zscan: error: {error}", file=sys.stderr)
+        print(f"zscan: error: {clipped(str(error))}", file=sys.stderr)
         return 2
+    except Exception as error:
+        if os.environ.get("ZSCAN_DEBUG") == "1":
+            raise
+        text = clipped(f"{type(error).__name__}: {error}".rstrip(": "))
+        hint = "set ZSCAN_DEBUG=1 for the traceback"
+        print(f"zscan: error: internal: {text} ({hint})", file=sys.stderr)
+        return 1
     return 0
 
 
-def _show_warning(message: Warning | str, *_: object) -> None:
-    print(f"zscan: warning: {message}", file=sys.stderr)
+def _check_texts(arguments: argparse.Namespace) -> None:
+    """Refuse arguments that are empty, hold a NUL, are too long or no UTF-8, before any work."""
+    for key, value in vars(arguments).items():
+        if isinstance(value, str):
+            file_name(value, key)
+        for item in value if isinstance(value, list) else ():
+            if isinstance(item, str) and ("\0" in item or not item):
+                raise ParameterError(f"{key} {shown(item)} is empty, or holds a NUL character")
+
+
+def _show_warning(warning: Warning | str, *_: object) -> None:
+    print(f"zscan: warning: {message(warning)}", file=sys.stderr)
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -68,17 +88,16 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _figure(arguments: argparse.Namespace) -> None:
     from zscan.results.figures import FIGURES
-    from zscan.scans.figure import make_figure
+    from zscan.scans.figure import make_figures
 
-    for number in FIGURES if arguments.number == "all" else [arguments.number]:
-        for path in make_figure(
-            number,
-            arguments.output,
-            points=arguments.points,
-            force=arguments.force,
-            overrides=arguments.set,
-        ):
-            print(path)
+    for path in make_figures(
+        list(FIGURES) if arguments.number == "all" else [arguments.number],
+        arguments.output,
+        points=arguments.points,
+        force=arguments.force,
+        overrides=arguments.set,
+    ):
+        print(path)
 
 
 def _fit(arguments: argparse.Namespace) -> None:
@@ -186,10 +205,9 @@ def _limits_list(arguments: argparse.Namespace) -> None:
 
 
 def _limits_import(arguments: argparse.Namespace) -> None:
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    for limit in zscan.limits.import_darkcast(arguments.path):
-        print(zscan.limits.write_limit(limit, folder / f"{limit.name}.toml"))
+    limits = zscan.limits.import_darkcast(arguments.path)
+    for path in zscan.limits.write_limits(limits, arguments.output, force=arguments.force):
+        print(path)
 
 
 def _parameter(text: str) -> tuple[str, float]:
@@ -214,8 +232,16 @@ def _shard(text: str) -> tuple[int, int]:
     return index, count
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a usage error in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        text = f"{self.prog}: error: {clipped(message)} (--help shows the arguments)"
+        self.exit(2, f"{text}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="zscan",
         description="Parameter scans for light U(1)_X gauge bosons (arXiv:2107.07518).",
     )
@@ -279,7 +305,7 @@ def _parser() -> argparse.ArgumentParser:
         help="override a key of its cards, e.g. observables=current",
     )
     figure.add_argument(
-        "--force", action="store_true", help="replace an existing map of another card"
+        "--force", action="store_true", help="replace existing maps of another card"
     )
 
     fit = verb(
@@ -302,7 +328,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the card"
     )
-    fit.add_argument("--force", action="store_true", help="replace an existing file")
+    fit.add_argument("--force", action="store_true", help="replace an existing fit and its figure")
 
     evaluate = verb(
         "evaluate", _evaluate, "one point: every observable and delta chi2 with its reference"
@@ -401,6 +427,7 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument(
         "-o", "--output", default="limits", metavar="DIR", help="folder to write (default limits)"
     )
+    importing.add_argument("--force", action="store_true", help="replace existing limit files")
     importing.set_defaults(command=_limits_import)
 
     for name, command, text in (

@@ -5,8 +5,16 @@ exit code.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+_FAULTS_SHOWN = 40  # a message stays readable on one screen, and below the lines of `clipped`
+_NAMES_SHOWN = 25
+_MESSAGE_LINES, _LINE_CHARACTERS = 60, 1000
+_SHORT = reprlib.Repr()  # looks at the beginning of a container only
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 4, 40, 40, 40
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 1000
 
 
 class ZscanError(Exception):
@@ -95,34 +103,70 @@ class Fault:
     allowed: str = ""
 
     def __str__(self) -> str:
-        value = "" if self.value is None else f" (got {_short(self.value)})"
+        value = "" if self.value is None else f" (got {shown(self.value)})"
         allowed = f"; allowed: {self.allowed}" if self.allowed else ""
-        return f"{self.path}: {self.problem}{value}{allowed}"
+        return clipped(f"{clipped(self.path, 200)}: {self.problem}{value}{allowed}", 900)
 
 
 class CardError(ZscanError):
-    """All faults of a scan card at once."""
+    """All faults of a scan card at once, in `faults`; the message lists the first 40 of them."""
 
     def __init__(self, source: str, faults: Iterable[Fault]):
         self.source = source
         self.faults = tuple(faults)
         count = len(self.faults)
-        lines = "\n".join(f"  {fault}" for fault in self.faults)
-        super().__init__(f"{source}: {count} fault{'s' if count != 1 else ''}\n{lines}")
+        lines = [f"  {fault}" for fault in self.faults[:_FAULTS_SHOWN]]
+        if count > _FAULTS_SHOWN:
+            lines.append(f"  and {count - _FAULTS_SHOWN} more")
+        heading = f"{clipped(source, 300)}: {count} fault{'s' if count != 1 else ''}"
+        super().__init__("\n".join([heading, *lines]))
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Text that lists `allowed`, with the closest name to `name` first when one is close.
+    """Text that lists `allowed` (the first 25), with the closest name to `name` first when one is
+    close.
 
     >>> nearest("borexion", ["borexino", "trident_ccfr"])
     "did you mean 'borexino'? (all: borexino, trident_ccfr)"
     """
     names = [str(item) for item in allowed]
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
-    listing = ", ".join(names)
+    close = difflib.get_close_matches(str(name)[:200], names, n=1, cutoff=0.6)
+    listing = ", ".join(names[:_NAMES_SHOWN])
+    if len(names) > _NAMES_SHOWN:
+        listing += f", and {len(names) - _NAMES_SHOWN} more"
     return f"did you mean {close[0]!r}? (all: {listing})" if close else listing
 
 
-def _short(value: object, limit: int = 80) -> str:
-    text = repr(value)
+def shown(value: object, limit: int = 80) -> str:
+    """`repr` of an untrusted value on one line of at most `limit` characters; never fails.
+
+    >>> shown("a" * 100, 12), shown(10**5000, 60)
+    ("'aaaaaaaa...", 'an integer of 16610 bits')
+    """
+    if isinstance(value, int) and value.bit_length() > 1000:  # repr refuses more than 4300 digits
+        return f"an integer of {value.bit_length()} bits"
+    try:
+        text = repr(value[:limit]) if isinstance(value, str | bytes) else _SHORT.repr(value)
+    except Exception:  # of a repr that is not ours, or of a value nested too deeply
+        text = f"a value of the type {type(value).__name__}"
+    return clipped(text if len(text) <= limit else text[: limit - 3] + "...", limit)
+
+
+def clipped(text: str, limit: int = _LINE_CHARACTERS) -> str:
+    """`text` on one line of at most `limit` characters, control characters escaped.
+
+    >>> clipped("two\\nlines\\x1b[0m")
+    'two; lines\\\\x1b[0m'
+    """
+    text = "; ".join(text[: 2 * limit].splitlines())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def message(error: BaseException | Warning | str) -> str:
+    """The text of an error for a terminal: at most 60 lines of at most 1000 characters."""
+    lines = str(error).split("\n", _MESSAGE_LINES)
+    if len(lines) > _MESSAGE_LINES:
+        lines[_MESSAGE_LINES - 1 :] = ["..."]
+    return "\n".join(clipped(line) for line in lines)

@@ -33,7 +33,7 @@ from zscan.constraints import (
     with_inputs,
 )
 from zscan.constraints.exclusion import COUPLINGS
-from zscan.errors import UnknownNameError
+from zscan.errors import UnknownNameError, nearest
 from zscan.limits import Limit, ProductionTable, load
 from zscan.models import Model, ModelType, load_model
 from zscan.models.parameters import THEORY
@@ -187,8 +187,13 @@ class Likelihood:
         for term in terms.values():
             available |= term.derived
         for name in names:
-            if general := general_observable(name):
+            if name not in available and (general := general_observable(name)):
                 available[name] = jnp.where(valid, general(point), jnp.nan)
+        unknown = [name for name in names if name not in available]
+        if unknown:
+            raise UnknownNameError(
+                f"unknown observable {unknown[0]!r}: {nearest(unknown[0], available)}"
+            )
         return terms, {name: available[name] for name in names}
 
     def _term(

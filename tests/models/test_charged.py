@@ -66,11 +66,13 @@ def test_user_file(tmp_path):
         ('name = "x"\neps_over_g = "1/f"', "eps_over_g"),
         ('name = "x"\nL = 1\nE = 1\nloop = "leptons"', "sum to zero"),
         ('name = "x"\neps_over_g = "1/0/e"', "eps_over_g: '1/0/e'"),
-        ('name = "x"\nL = ["1e400", 0, 0]', "L: charges are at most"),
+        ('name = "x"\nL = ["1e400", 0, 0]', "L: '1e400' is no charge"),
+        ('name = "x"\nL = ["10000000", 0, 0]', "L: charges are at most"),
+        ('name = "x"\nL = "1/10000000000000"', "L: denominators of charges are at most"),
         ('name = "x"\ndescription = 5', "description: 5"),
         ('name = "x"\nL = "1/0"\nE = [0, 1.5, 0]\nloop = "foo"', "zero; E: a charge is an integer"),
         ("L = 1", "'name' is missing"),
-        ("name = ", "not a TOML file"),
+        ("name = ", "bad.toml:1: not TOML"),
     ],
 )
 def test_unusable_files_are_refused_with_their_key(tmp_path, text, message):

@@ -145,6 +145,7 @@ def test_an_existing_map_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     first = out.read_bytes(), out.stat().st_mtime_ns
     tile_folder(out).mkdir()  # as if killed before the tiles were gone
     (tile_folder(out) / "tile-000000.h5").touch()
+    (tile_folder(out) / "spec.json").write_text('{"schema": "zscan-tile"}')
     with pytest.raises(ResultExistsError, match=r"small\.h5 exists; --force"):
         run_scan(CARD)
     assert run_scan(CARD, resume=True) == out
@@ -210,10 +211,15 @@ def test_a_damaged_map_is_never_called_finished(tmp_path: Path) -> None:
         start = whole.index(scan.delta_chi2.values[0].tobytes())
     out.write_bytes(whole[:start] + bytes([whole[start] ^ 1]) + whole[start + 1 :])
     for again in (lambda: run_scan(CARD, out, resume=True), lambda: merge_scan(out)):
-        with pytest.raises(CorruptFileError, match=r"digest of delta_chi2 .* again with --force"):
+        with pytest.raises(CorruptFileError, match=r"digest of delta_chi2 .* delete it and run again"):
             again()
     assert TileStore.load(out).done() == set(range(8))  # still there to make it again from
     assert merge_scan(out, force=True).read_bytes() == whole
+    start = whole.index(b"OHDR") + 8  # metadata: HDF5 does not get to read it
+    out.write_bytes(whole[:start] + bytes([whole[start] ^ 1]) + whole[start + 1 :])
+    with pytest.raises(CorruptFileError, match="seal"):
+        run_scan(CARD, out, resume=True)
+    assert run_scan(CARD, out, force=True, progress=False).read_bytes() == whole
 
 
 def test_tiles_of_another_jax_are_not_taken_silently(

@@ -65,7 +65,7 @@ def test_a_syntax_error_names_file_and_line(tmp_path: Path) -> None:
     path.write_text("format = 1\n[axis.m_X]\nvalues = [")  # ends inside a list
     assert fault_paths(str(path)) == [f"{path}:3"]
     path.write_bytes(b"name = '\xff'")
-    assert fault_paths(path) == ["card"]
+    assert fault_paths(path) == [f"{path}:1"]
 
 
 def test_a_missing_card_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ rest.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from zscan.precision import in_float64
 Interval = tuple[float, float]
 
 _BAND_POINTS = 61
+_MOST_POINTS = 100_000  # each takes 61 couplings of every constraint at once
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,12 @@ def verdict(
         raise ParameterError(
             f"{loaded.name}: a verdict needs couplings proportional to g_X (no fixed eps, charges)"
         )
-    if not 0 < masses[0] < masses[1] or points < 2 or n_sigma <= 0:
+    if not 0 < masses[0] < masses[1] < math.inf or not 0 < n_sigma < math.inf:
         raise ParameterError(
-            "masses must be positive and increasing, points at least 2, n_sigma positive"
+            f"masses = {masses}, n_sigma = {n_sigma}; allowed: finite, positive, masses increasing"
         )
+    if not 2 <= points <= _MOST_POINTS:
+        raise ParameterError(f"points = {points}; allowed: 2 to {_MOST_POINTS}")
     left_out = {name for group in ALTERNATIVES for name in group[1:]}
     if constraints is None:
         constraints = [name for name in data_constraints() if name not in left_out]

@@ -28,6 +28,7 @@ from zscan.charges.universal import (
 from zscan.errors import CardError, Fault, ParameterError, UnknownNameError, nearest
 
 MAX_SELECTED = 200
+_LONGEST = 1000  # characters of a selection
 FLAVOURS = ("one", "all")
 
 # Name of a class and what a row of it has; see `zscan.charges.classify`
@@ -120,6 +121,9 @@ def parse_selection(text: str) -> Selection:
     >>> parse_selection(" max=10, muoquark, vector ")
     Selection(max_charge=10, classes=('vector', 'muoquark'), flavours='one')
     """
+    if len(text) > _LONGEST:
+        allowed = f"at most {_LONGEST} characters"
+        raise CardError("selection", [Fault("selection", "too long", text, allowed)])
     faults: list[Fault] = []
     values: dict[str, str] = {}
     classes: list[str] = []

@@ -7,6 +7,7 @@ arXiv:2107.07518 sec. 2."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from numbers import Rational
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from numpy.typing import ArrayLike
 
-from zscan.errors import ParameterError
+from zscan.errors import ParameterError, shown
 
 ANOMALY_NAMES = ("SU(3)^2 X", "SU(2)^2 X", "Y^2 X", "grav^2 X", "Y X^2", "X^3")
 
@@ -25,6 +26,8 @@ Charges = Charge | Sequence[Charge]
 Rows = Int[np.ndarray, "*n 10"]
 
 _MAX_SUMMED = 576_000  # 48 |X|^3, the largest that X^3 can become, stays below 2^63
+# A power of ten in an exponent would be written out: Fraction("1e999999999") never ends
+_CHARGE = re.compile(r"\s{0,9}([+-]?[0-9]{1,20})\s{0,9}(?:/\s{0,9}([0-9]{1,20})\s{0,9})?")
 _MAX_ROW = 2**58  # sums and multiples of a few charges stay below 2^63
 
 
@@ -32,13 +35,25 @@ def exact(charge: Charge) -> Fraction:
     """An exact charge from an int, a Fraction or a string such as "-1/3"; ValueError for anything
     else.
 
-    A float is refused: 0.3333 is not 1/3, and an anomaly sum would no longer be zero.
+    A float is refused: 0.3333 is not 1/3, and an anomaly sum would no longer be zero. So is a
+    decimal point or an exponent in a string, and more than 20 digits.
+
+    >>> exact(" +2 / 5 ")
+    Fraction(2, 5)
     """
     if isinstance(charge, bool) or not isinstance(charge, Rational | str):
         raise ValueError(
-            f"a charge is an integer, a Fraction or a string such as '1/3', not {charge!r}"
+            f"a charge is an integer, a Fraction or a string such as '1/3', not {shown(charge)}"
         )
-    return Fraction(charge)
+    if not isinstance(charge, str):
+        return Fraction(charge)
+    found = _CHARGE.fullmatch(charge)
+    if not found:
+        raise ValueError(
+            f"{shown(charge)} is no charge; allowed: a whole number or a fraction such as '-1/3', "
+            "of at most 20 digits each"
+        )
+    return Fraction(int(found[1]), int(found[2] or 1))
 
 
 def exact_triple(charges: Charges) -> tuple[Fraction, Fraction, Fraction]:

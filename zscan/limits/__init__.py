@@ -5,13 +5,15 @@ from DarkCast.
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import overload
 
-from zscan.errors import UnknownNameError, nearest
+from zscan.errors import Fault, UnknownNameError, clipped, nearest, shown
 from zscan.limits.darkcast import LimitWarning, import_darkcast
 from zscan.limits.format import (
     Limit,
@@ -19,9 +21,10 @@ from zscan.limits.format import (
     ProductionTable,
     read_limit,
     read_production,
-    write_limit,
 )
 from zscan.limits.strength import delta_chi2, excluded_couplings, signal_strength, signal_strengths
+from zscan.limits.write import write_limit, write_limits
+from zscan.untrusted import file_name, is_file
 
 __all__ = [
     "Limit",
@@ -36,7 +39,11 @@ __all__ = [
     "signal_strength",
     "signal_strengths",
     "write_limit",
+    "write_limits",
 ]
+
+_WARNINGS = 20  # about a folder
+_NAMES = "letters, digits, _, + and -"
 
 
 @overload
@@ -49,6 +56,7 @@ def load(name: str | Path | None = None) -> Limit | tuple[Limit, ...]:
 
     Known are the shipped limits and, as "user/NAME", those of the folder that the environment
     variable ZSCAN_LIMITS names, such as a converted DarkCast checkout; the variable is read once.
+    A file there that cannot be used is left out with a `LimitWarning`.
 
     Raises `UnknownNameError` for a name that is neither, `LimitError` for an unusable file. A
     shipped limit is read once: the same object is returned again, which keeps compiled functions
@@ -62,9 +70,9 @@ def load(name: str | Path | None = None) -> Limit | tuple[Limit, ...]:
     if str(name) in list_limits():
         return _shipped(str(name))
     path = Path(name)
-    if not path.is_file():
+    if not is_file(path):
         raise UnknownNameError(
-            f"limit {str(name)!r} is neither shipped nor a file: "
+            f"limit {shown(str(name))} is neither shipped nor a file: "
             f"{nearest(str(name), list_limits())}"
         )
     return read_limit(path)
@@ -79,18 +87,37 @@ def list_limits() -> tuple[str, ...]:
     """
     files = resources.files("zscan.limits").joinpath("data").iterdir()
     shipped = (entry.name.removesuffix(".toml") for entry in files if entry.name.endswith(".toml"))
-    folder = _user_folder()
-    user = () if folder is None else (f"user/{path.stem}" for path in folder.glob("*.toml"))
-    return (*sorted(shipped), *sorted(user))
+    return (*sorted(shipped), *_user_limits())
 
 
-def _user_folder() -> Path | None:
+@cache
+def _user_limits() -> dict[str, Limit]:
+    """The usable limits of the user's folder by name; the others are left out with a warning."""
     name = os.environ.get("ZSCAN_LIMITS")
-    if name is None:
-        return None
-    if not Path(name).is_dir():
-        raise UnknownNameError(f"ZSCAN_LIMITS = {name!r} is not a folder")
-    return Path(name)
+    if not name:
+        return {}
+    folder = file_name(name, "ZSCAN_LIMITS =")
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if entry.suffix == ".toml")
+    except OSError as error:
+        raise UnknownNameError(
+            f"ZSCAN_LIMITS = {shown(name)} is not a folder that can be read: {error.strerror}"
+        ) from error
+    limits, reasons = {}, []
+    for path in entries:
+        try:
+            if not re.fullmatch(r"[\w+-]+", path.stem):
+                raise LimitError(str(path), [Fault("file", "unusual name", path.name, _NAMES)])
+            known = f"user/{path.stem}"
+            limits[known] = replace(read_limit(path, _production), name=known)
+        except Exception as error:  # one bad file must not stop commands that do not need it
+            kind = "" if isinstance(error, LimitError) else f"{path}: {type(error).__name__}: "
+            reasons.append(f"limit left out: {kind}{clipped(str(error))}")
+    if len(reasons) > _WARNINGS:
+        reasons[_WARNINGS:] = [f"and {len(reasons) - _WARNINGS} more limits of {folder}"]
+    for reason in reasons:
+        warnings.warn(LimitWarning(reason), stacklevel=2)
+    return limits
 
 
 # One table for all limits that use it, so that its mixture of production is computed once
@@ -100,7 +127,6 @@ _production = cache(read_production)
 @cache
 def _shipped(name: str) -> Limit:
     if name.startswith("user/"):
-        path = Path(os.environ["ZSCAN_LIMITS"]) / f"{name.removeprefix('user/')}.toml"
-        return replace(read_limit(path, _production), name=name)
+        return _user_limits()[name]
     with resources.as_file(resources.files("zscan.limits").joinpath("data")) as folder:
         return read_limit(folder / f"{name}.toml", _production)

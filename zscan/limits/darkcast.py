@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from zscan.errors import ForeignFileError
+from zscan.errors import ForeignFileError, ZscanError, clipped
 from zscan.kernels.recast import MECHANISMS
-from zscan.limits.format import Limit, LimitError, ProductionTable, check
+from zscan.limits.format import Limit, ProductionTable, check
 from zscan.limits.formula import NAMES
+from zscan.untrusted import file_name, read_bytes
 
 _NO_LIMIT = 1e4  # couplings from here on mark masses without a limit (1e5 in the files)
 _LARGEST_FILE = 10_000_000  # bytes
+_MOST_FILES = 2000  # definitions in a folder
 _LONGEST_DEFINITION = 100_000  # characters
 _FINAL_STATES = {
     "e_e": "ee",
@@ -37,7 +39,7 @@ _L_MU_L_TAU = ("BaBar_TheBABAR2016rlg",)
 
 
 class LimitWarning(UserWarning):
-    """A limit of a checkout that was left out, and why."""
+    """A limit of a checkout or of a user's folder that was left out, and why."""
 
 
 def import_darkcast(path: Path | str) -> tuple[Limit, ...]:
@@ -51,9 +53,10 @@ def import_darkcast(path: Path | str) -> tuple[Limit, ...]:
     other final states or models) are left out with a `LimitWarning`. Save what is returned with
     `write_limit`. Cite the original publications (`references`) and arXiv:1801.04847.
 
-    Raises `ForeignFileError` when there is no checkout at `path`.
+    Raises `ForeignFileError` when there is no checkout at `path`. A file of the checkout raises
+    nothing, whatever it holds: it is left out.
     """
-    root = Path(path).resolve()
+    root = file_name(path).resolve()
     folders = [folder for folder in (root / "limits", root / "reach") if folder.is_dir()]
     if not folders:
         raise ForeignFileError(
@@ -61,14 +64,17 @@ def import_darkcast(path: Path | str) -> tuple[Limit, ...]:
         )
     limits = []
     for folder in folders:
-        for file in sorted(folder.glob("*.py")):
+        files = sorted(folder.glob("*.py"))
+        if len(files) > _MOST_FILES:
+            raise ForeignFileError(f"{folder} holds {len(files)} files; at most {_MOST_FILES}")
+        for file in files:
             try:
                 limit = _limit(file, root)
                 check(limit)
-            except (ForeignFileError, LimitError, RecursionError) as error:
-                warnings.warn(
-                    LimitWarning(f"{file.relative_to(root)} left out: {error}"), stacklevel=2
-                )
+            except Exception as error:  # the parsers of Python raise many kinds
+                kind = "" if isinstance(error, ZscanError) else f"{type(error).__name__}: "
+                reason = f"{file.relative_to(root)} left out: {kind}{clipped(str(error), 600)}"
+                warnings.warn(LimitWarning(reason), stacklevel=2)
             else:
                 limits.append(limit)
     return tuple(limits)
@@ -99,7 +105,7 @@ def _limit(file: Path, root: Path) -> Limit:
     corrected = file.stem in _L_MU_L_TAU
     bibtex = _literal(found["bibtex"], str)
     keys, eprint = (
-        re.findall(r"@\w+\{([^,\s]+),", bibtex),
+        re.findall(r"@\w+\{([^,\s{}@]{1,200}),", bibtex),
         re.search(r"eprint\s*=\s*[\"{]([\w./-]+)", bibtex),
     )
     return Limit(
@@ -299,11 +305,7 @@ def _text(file: Path, root: Path) -> str:
     file = file.resolve()
     if not file.is_relative_to(root):
         raise ForeignFileError(f"{file} lies outside the checkout")
-    if not file.is_file() or file.stat().st_size > _LARGEST_FILE:
-        raise ForeignFileError(
-            f"{file.name} is missing, no file or larger than {_LARGEST_FILE} bytes"
-        )
-    return file.read_text(encoding="utf-8", errors="replace")
+    return read_bytes(file, _LARGEST_FILE).decode("utf-8", errors="replace")
 
 
 def _numbers(text: str, name: str) -> np.ndarray:

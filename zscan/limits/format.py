@@ -4,10 +4,8 @@ reported at once.
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from jaxtyping import Float
 from zscan.errors import CardError, Fault, ParameterError, nearest
 from zscan.kernels.recast import MECHANISMS
 from zscan.limits.formula import evaluate
+from zscan.untrusted import TextError, parse_toml, read_text
 
 FORMAT = 1
 CHOICES = {
@@ -200,14 +199,18 @@ class Limit:
 def read_production(path: Path) -> ProductionTable:
     """The production table in a file; raises `LimitError`."""
     table = _toml(path)
-    columns, rows = table.get("columns"), table.get("rows")
+    columns: Any = table.get("columns")
     faults = (
         []
-        if isinstance(columns, list) and columns[:1] == ["mass"]
-        else [Fault("columns", "must begin with mass")]
+        if _texts(columns) and columns[:1] == ["mass"]
+        else [Fault("columns", "must be names, the first one mass", columns)]
     )
-    array = _array(rows)
-    if not faults and (array.ndim != 2 or array.shape[1] != len(columns or [])):
+    if not _texts(table.get("references", [])):
+        faults.append(Fault("references", "must be a list of strings", table["references"]))
+    if not isinstance(table.get("note", ""), str):
+        faults.append(Fault("note", "must be a string", table["note"]))
+    array = _array(table.get("rows"))
+    if not faults and (array.ndim != 2 or array.shape[1] != len(columns)):
         faults.append(Fault("rows", "must be rows of numbers, one for each column"))
     if not faults and not _shares_ok(array):
         faults.append(
@@ -231,10 +234,7 @@ def read_limit(
 
     Raises `LimitError` that lists every fault.
     """
-    table = _toml(path)
-    faults = _faults(table)
-    if faults:
-        raise LimitError(str(path), faults)
+    table = read_table(path)
     data = dict(zip(table["columns"], _array(table["rows"]).T, strict=True))
     name = table.get("production_table")
     shares = production(path.parent / "production" / f"{name}.toml") if name else None
@@ -250,6 +250,17 @@ def read_limit(
         problem = f"the table has the mechanisms {', '.join(shares.mechanisms)}"
         raise LimitError(str(path), [Fault("production_table", problem, name)])
     return limit
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The table in a limit file, its production table left aside; raises `LimitError` that lists
+    every fault.
+    """
+    table = _toml(path)
+    faults = _faults(table)
+    if faults:
+        raise LimitError(str(path), faults)
+    return table
 
 
 def _shares_ok(array: np.ndarray) -> bool:
@@ -281,50 +292,11 @@ def check(limit: Limit) -> None:
         raise LimitError(limit.name, faults)
 
 
-def write_limit(limit: Limit, folder: Path | str) -> Path:
-    """Write `limit` to FOLDER/NAME.toml and its production table to FOLDER/production; `load` reads
-    the file back.
-
-    Raises `LimitError` for a limit that cannot be read back.
-    """
-    check(limit)
-    folder = Path(folder)
-    if limit.production_table is not None:
-        (folder / "production").mkdir(parents=True, exist_ok=True)
-        table = limit.production_table
-        header = {
-            "format": FORMAT,
-            "name": table.name,
-            "references": list(table.references),
-            "note": table.note,
-        }
-        header |= {
-            "columns": ["mass", *table.mechanisms],
-            "rows": np.column_stack([table.mass, table.shares]),
-        }
-        (folder / "production" / f"{table.name}.toml").write_text(_text(header), encoding="utf-8")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{limit.name}.toml"
-    path.write_text(_text(to_table(limit)), encoding="utf-8")
-    return path
-
-
-def _text(table: Mapping[str, Any]) -> str:
-    # json writes strings, numbers and lists as TOML does, but for NaN, which occurs in rows only
-    lines = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}"
-        for key, value in table.items()
-        if key != "rows"
-    ]
-    rows = [f"    [{', '.join(repr(float(x)) for x in row)}]," for row in table["rows"]]
-    return "\n".join([*lines, "rows = [", *rows, "]", ""])
-
-
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LimitError(str(path), [Fault("file", f"cannot be read: {error}")]) from error
+        table = parse_toml(read_text(path), path)
+    except TextError as error:
+        raise LimitError(str(path), [error.fault]) from error
     if table.get("format") != FORMAT:
         raise LimitError(
             str(path), [Fault("format", "unknown format", table.get("format"), str(FORMAT))]
@@ -335,7 +307,7 @@ def _toml(path: Path) -> dict[str, Any]:
 def _array(rows: Any) -> np.ndarray:
     try:
         return np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return np.empty(0)
 
 
@@ -369,7 +341,7 @@ def _plain_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
     }
     for key in ("references", *names):
         value = table.get(key, ["-"])
-        if not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
+        if not (value and _texts(value)):
             yield Fault(key, "must be a list of strings", value)
             continue
         for item in value if key in names and key in table else ():
@@ -464,6 +436,10 @@ def _curve_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
                 yield Fault(
                     "t1", "must be finite and positive at all masses of the curve", table["t1"]
                 )
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _number(value: Any, above: float, below: float) -> bool:

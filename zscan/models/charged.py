@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from zscan import charges as _charges
 from zscan.charges import Charges
 from zscan.constants import E_CHARGE
-from zscan.errors import ModelError, ModelWarning, ParameterError, nearest
+from zscan.errors import ModelError, ModelWarning, ParameterError, nearest, shown
 from zscan.models.base import ModelType
 from zscan.models.parameters import (
     EPS,
@@ -47,6 +47,9 @@ GENERATIONS = {
 }
 SPECIES = ("Q", "U", "D", "L", "E", "N")
 MAX_CHARGE = 10**6
+MAX_DENOMINATOR = 10**12  # of a charge
+MAX_NAME, _MAX_TEXT = 200, 10_000  # characters of a name, of a description
+_UNKNOWN_SHOWN = 5
 LOOPS = ("none", "mu-tau", "leptons")
 Loop = Literal["none", "mu-tau", "leptons"]
 
@@ -141,20 +144,26 @@ class Model(ModelType):
     def __post_init__(self) -> None:
         faults = []
         for key in ("name", "description", "reference"):
-            if not isinstance(getattr(self, key), str) or (key == "name" and not self.name):
-                faults.append(f"{key}: {getattr(self, key)!r} is not a string, or an empty name")
+            text, most = getattr(self, key), MAX_NAME if key == "name" else _MAX_TEXT
+            if not isinstance(text, str) or (key == "name" and not text):
+                faults.append(f"{key}: {shown(text)} is not a string, or an empty name")
+            elif len(text) > most or (key == "name" and not text.isprintable()):
+                allowed = f"at most {most} printable characters"
+                faults.append(f"{key}: {shown(text)} is not usable; allowed: {allowed}")
         for species in SPECIES:
             try:
                 triple = _charges.exact_triple(getattr(self, species))
                 if any(abs(charge) > MAX_CHARGE for charge in triple):
                     raise ValueError(f"charges are at most {MAX_CHARGE} in size")
+                if any(charge.denominator > MAX_DENOMINATOR for charge in triple):
+                    raise ValueError(f"denominators of charges are at most {MAX_DENOMINATOR}")
                 object.__setattr__(self, species, triple)
             except ZeroDivisionError:
                 faults.append(f"{species}: a charge has the denominator zero")
             except (ValueError, TypeError) as error:
                 faults.append(f"{species}: {error}")
         if self.loop not in LOOPS:
-            faults.append(f"loop: {self.loop!r} is not known; allowed: {', '.join(LOOPS)}")
+            faults.append(f"loop: {shown(self.loop)} is not known; allowed: {', '.join(LOOPS)}")
         for key in ("eps", "eps_over_g"):
             try:
                 self._mixing_number(key)
@@ -170,7 +179,7 @@ class Model(ModelType):
                 "diverges and eps must be given instead (eps or eps_over_g)"
             )
         if faults:
-            raise ModelError(f"model {self.name!r}: " + "; ".join(faults))
+            raise ModelError(f"model {shown(self.name)}: " + "; ".join(faults))
         failing = [f"{name} = {value}" for name, value in self.anomalies().items() if value != 0]
         if failing:
             warnings.warn(
@@ -187,17 +196,17 @@ class Model(ModelType):
             if isinstance(value, str) and key == "eps_over_g":
                 match = re.fullmatch(r"\s*([+-]?\d+(?:/\d+)?)\s*/\s*e\s*", value)
                 if match:
-                    return float(Fraction(match[1])) / E_CHARGE.value
+                    return float(_charges.exact(match[1])) / E_CHARGE.value
             elif (
                 isinstance(value, int | float)
                 and not isinstance(value, bool)
                 and math.isfinite(value)
             ):
                 return float(value)
-        except (ZeroDivisionError, OverflowError):
+        except (ValueError, ZeroDivisionError, OverflowError):
             pass
         allowed = "a finite number" + (" or a string such as '-1/e'" if key == "eps_over_g" else "")
-        raise ModelError(f"{key}: {value!r} is not usable; allowed: {allowed}")
+        raise ModelError(f"{key}: {shown(value)} is not usable; allowed: {allowed}")
 
     def triple(self, species: str) -> Triple:
         """The three exact charges of a species ("Q", "U", "D", "L", "E" or "N")."""
@@ -263,8 +272,10 @@ class Model(ModelType):
         allowed = [item.name for item in fields(cls)]
         unknown = [key for key in table if key not in allowed]
         if unknown:
-            hints = "; ".join(f"{key!r}: {nearest(key, allowed)}" for key in unknown)
-            raise ModelError(f"{source}: unknown key {hints}")
+            hints = [f"{shown(key)}: {nearest(key, allowed)}" for key in unknown[:_UNKNOWN_SHOWN]]
+            if len(unknown) > _UNKNOWN_SHOWN:
+                hints.append(f"and {len(unknown) - _UNKNOWN_SHOWN} more")
+            raise ModelError(f"{source}: unknown key {'; '.join(hints)}")
         if "name" not in table:
             raise ModelError(f"{source}: the key 'name' is missing")
         return cls(**dict(table))
@@ -317,9 +328,8 @@ class Model(ModelType):
         values = dict(values)
         m_X, g_X = values.pop("m_X"), values.pop("g_X")
         g_sb = values.pop("g_sb", None)
-        eps: ArrayLike = values.pop("eps", 0.0)
-        if "eps_over_g" in values:
-            eps = eps + values.pop("eps_over_g") * g_X
+        ratio: Array | float = values.pop("eps_over_g", 0.0)
+        eps = values.pop("eps", 0.0) + ratio * g_X
         for name in [name for name in values if name in ADDED_PARAMETERS]:
             multiple, other = values.pop(name), benchmark(name.removeprefix(_ADDED))
             for charge in CHARGE_PARAMETERS:

@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zscan.models
-from zscan.errors import ModelError, UnknownNameError, nearest
+from zscan.errors import ModelError, UnknownNameError, nearest, shown
 from zscan.models.base import ModelType
 from zscan.models.charged import Model, benchmark, benchmark_names
 from zscan.models.parameters import ParameterInfo
+from zscan.untrusted import TextError, check_table, is_file, parse_toml, read_text
 
 if TYPE_CHECKING:
     from jax.typing import ArrayLike
@@ -58,24 +58,30 @@ def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
     if isinstance(model, ModelType):
         return model
     if isinstance(model, Mapping):
-        if set(model) == {"name"} and model["name"] in _other_models():
-            return _other_models()[model["name"]]
+        if set(model) == {"name"} and str(model["name"]) in _other_models():
+            return _other_models()[str(model["name"])]
+        try:
+            check_table(model, "model table")
+        except TextError as error:
+            raise ModelError(str(error)) from error
         return Model.from_table(model)
     if str(model) in benchmark_names():
         return benchmark(str(model))
     if str(model) in _other_models():
         return _other_models()[str(model)]
+    if not isinstance(model, str | Path):
+        raise ModelError(f"{model!r} is no model; allowed: a name, a path, a table or a model")
     path = Path(model)
-    if not path.is_file():
+    if not is_file(path):
         known = (*list_models(), *_other_models())
         raise UnknownNameError(
-            f"model {str(model)!r} is neither a benchmark nor a file; known: "
+            f"model {shown(str(model))} is neither a benchmark nor a file; known: "
             f"{nearest(str(model), known)}"
         )
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: not a TOML file: {error}") from error
+        table = parse_toml(read_text(path), path)
+    except TextError as error:
+        raise ModelError(str(error)) from error
     return Model.from_table(table, str(path))
 
 

@@ -5,6 +5,7 @@ share.
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ class ParameterInfo:
 
     def fault(self, path: str, value: float) -> Fault | None:
         """What is wrong with `value`, given at `path` of an input; None for one that is allowed."""
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            return Fault(path, "not a number", value, self.allowed)
         if self.minimum <= value <= self.maximum:
             return None
         return Fault(path, "out of range", value, self.allowed)

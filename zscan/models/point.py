@@ -50,12 +50,12 @@ class Point:
     @property
     def on_shell(self) -> Couplings:
         """Couplings at q2 = m_X^2."""
-        return _needed(self._on_shell)
+        return _present(self._on_shell)
 
     @property
     def virtual(self) -> Couplings:
         """Couplings at q2 = 0."""
-        return _needed(self._virtual)
+        return _present(self._virtual)
 
     @cached_property
     def width(self) -> Array:
@@ -68,7 +68,7 @@ class Point:
         return widths.branching_ratios(self.m_X, self.on_shell)
 
 
-def _needed(couplings: Couplings | None) -> Couplings:
+def _present(couplings: Couplings | None) -> Couplings:
     if couplings is None:
         raise UnknownNameError(
             "the model has no couplings of X: only its own constraints and their observables apply"

@@ -18,7 +18,8 @@ from zscan.errors import CorruptFileError, ForeignFileError
 from zscan.results.grid import TileGrid
 from zscan.results.hdf5 import open_hdf5
 from zscan.results.layout import SCHEMA, SCHEMA_VERSION, Field, grid_fields
-from zscan.results.seal import is_sealed
+from zscan.results.outputs import Kind
+from zscan.results.seal import sealed_schema
 
 _TEXT_SIZE = 16  # bytes of a reference to text of variable length in a file
 
@@ -63,11 +64,24 @@ def open_checked(path: Path, *, sealed: bool = True) -> Iterator[tuple[h5py.File
 
 def require_seal(file: h5py.File, path: Path) -> None:
     """Raise `CorruptFileError` if a file has lost its seal; those of zscan 0.1.0 have none."""
-    if file.attrs.get("format_minor", 0) > 0 and not is_sealed(path):
+    if file.attrs.get("format_minor", 0) > 0 and sealed_schema(path) is None:
         raise CorruptFileError(
-            f"{path}: damaged: its end is missing, or something else wrote to it; make it again "
-            "with --force"
+            f"{path}: damaged: its end is missing, or something else wrote to it; delete it and "
+            "run again"
         )
+
+
+def check_schema(path: Path) -> None:
+    """Raise `ForeignFileError` unless a file is a map of any version, `CorruptFileError` for a
+    damaged one without the seal of a map.
+    """
+    if sealed_schema(path) == SCHEMA:
+        return
+    with open_hdf5(path) as file:
+        _require_schema(file, path)
+
+
+MAP = Kind("map", check_schema)
 
 
 def json_attribute(file: h5py.File, name: str) -> Any:
@@ -89,11 +103,15 @@ def _list_attribute(file: h5py.File, name: str, kind: type) -> tuple[Any, ...]:
     return tuple(items)
 
 
-def _structure(file: h5py.File, path: Path) -> Structure:
-    if file.attrs.get("schema") != SCHEMA:
+def _require_schema(file: h5py.File, path: Path) -> None:
+    if str(file.attrs.get("schema")) != SCHEMA:
         raise ForeignFileError(
             f"{path}: not written by zscan (the root attribute schema is not {SCHEMA!r})"
         )
+
+
+def _structure(file: h5py.File, path: Path) -> Structure:
+    _require_schema(file, path)
     version = file.attrs.get("schema_version")
     if version != SCHEMA_VERSION:
         raise ForeignFileError(

@@ -28,6 +28,11 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{next(_COUNTER)}@{socket.gethostname()}.tmp")
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a name is one of `temporary_path`."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
 @contextmanager
 def storage(path: Path, needed: int) -> Iterator[None]:
     """Turn an `OSError` while writing `path` into a `StorageError` that names the file and the

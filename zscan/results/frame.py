@@ -5,7 +5,6 @@ all that is small.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,6 +23,7 @@ from zscan.results.layout import (
     value_digest,
 )
 from zscan.results.memory import MemoryFile
+from zscan.untrusted import creation_time
 
 _INTERNAL = {
     "CLASS",
@@ -159,8 +159,7 @@ def _describe_field(
 
 
 def _created() -> str:
-    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(creation_time()))
 
 
 def small_digests(file: h5py.File, names: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import xarray
 
 from zscan.errors import IncompleteMapError
 from zscan.results.check import open_checked
+from zscan.untrusted import file_name
 
 
 def open_scan(path: str | Path, *, allow_partial: bool = False) -> xarray.Dataset:
@@ -23,7 +24,7 @@ def open_scan(path: str | Path, *, allow_partial: bool = False) -> xarray.Datase
     status 0. Raises `ForeignFileError` for a file that is no map or refers to data outside itself,
     `CorruptFileError` for a truncated or unreadable one, `StorageError` for a missing one.
     `zscan.results.schema.verify` compares the digests."""
-    path = Path(path)
+    path = file_name(path, "map")
     with open_checked(path) as (_, structure):
         if structure.missing_tiles and not allow_partial:
             raise IncompleteMapError(

@@ -131,7 +131,7 @@ def map_writer(path: Path, header: MapHeader, *, replace: bool = False) -> Itera
             with storage(path, size):
                 for start, stop in outside(image.size, gaps):
                     _write_at(descriptor, memoryview(image.read(start, stop)), start)
-                end = seal(image, gaps)
+                end = seal(image, SCHEMA, gaps)
                 _write_at(descriptor, memoryview(end), image.size)
                 os.ftruncate(descriptor, image.size + len(end))
         finally:
@@ -213,8 +213,8 @@ def verify(path: str | Path, *, allow_partial: bool = False) -> None:
             wrong.append("the digests")
         if wrong:
             raise CorruptFileError(
-                f"{path}: damaged: the digest of {', '.join(wrong)} does not match; make it again "
-                "with --force"
+                f"{path}: damaged: the digest of {', '.join(wrong)} does not match; delete it and "
+                "run again"
             )
         require_seal(file, path)
     if structure.missing_tiles and not allow_partial:

@@ -17,8 +17,9 @@ from typing import BinaryIO
 from zscan.errors import CorruptFileError, StorageError
 from zscan.results.memory import MemoryFile
 
-_TAIL = re.compile(rb"\nzscan seal 1 ([0-9a-f]{8}) ([0-9a-f]{64})\n")
-_TAIL_SIZE = 88  # bytes
+_TAIL = re.compile(rb"\n([a-z-]+) *seal 1 ([0-9a-f]{8}) ([0-9a-f]{64})\n")
+_TAIL_SIZE = 98  # bytes
+_NAME_SIZE = 16  # bytes of the tail for the schema and blanks
 _MAX_BODY = 1 << 20  # bytes, of 10,000 fields or more
 _CHUNK = 1 << 20  # bytes
 
@@ -40,17 +41,23 @@ def outside(size: int, gaps: Sequence[Gap]) -> list[tuple[int, int]]:
     return [*pieces, (position, size)]
 
 
-def seal(image: MemoryFile, gaps: Sequence[Gap] = ()) -> bytes:
-    """The seal of an HDF5 image, to be written right after it; `gaps` are not covered."""
+def seal(image: MemoryFile, schema: str, gaps: Sequence[Gap] = ()) -> bytes:
+    """The seal of an HDF5 image, to be written right after it; `gaps` are not covered.
+
+    Its last line tells the schema also of a file that is damaged otherwise."""
     body = json.dumps({"size": image.size, "fields": sorted(gaps)}).encode()
     pieces = (image.read(start, stop) for start, stop in outside(image.size, gaps))
-    return body + f"\nzscan seal 1 {len(body):08x} {_digest(pieces, body)}\n".encode()
+    digest = _digest(pieces, schema, body)
+    return body + f"\n{schema:{_NAME_SIZE}}seal 1 {len(body):08x} {digest}\n".encode()
 
 
-def is_sealed(path: Path) -> bool:
-    """Whether a file ends in a seal, right or wrong."""
+def sealed_schema(path: Path) -> str | None:
+    """The schema that the seal of a file names, whether the rest of it holds or not; None without a
+    seal.
+    """
     with open(path, "rb") as file:
-        return _tail(file) is not None
+        found = _tail(file)
+    return None if found is None else found[1].decode()
 
 
 def check_seal(path: Path) -> bool:
@@ -62,7 +69,7 @@ def check_seal(path: Path) -> bool:
             found = _tail(file)
             if found is None:
                 return False
-            length, digest = int(found[1], 16), found[2].decode()
+            schema, length, digest = found[1].decode(), int(found[2], 16), found[3].decode()
             size = os.fstat(file.fileno()).st_size - _TAIL_SIZE - length
             if length > _MAX_BODY or size < 0:
                 raise _damaged(path)
@@ -79,15 +86,15 @@ def check_seal(path: Path) -> bool:
                 for start, stop in pieces
                 for first in range(start, stop, _CHUNK)
             )
-            if table["size"] != size or _digest(chunks, body) != digest:
+            if table["size"] != size or _digest(chunks, schema, body) != digest:
                 raise _damaged(path)
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
     return True
 
 
-def _digest(pieces: Iterable[bytes], body: bytes) -> str:
-    digest = hashlib.sha256()
+def _digest(pieces: Iterable[bytes], schema: str, body: bytes) -> str:
+    digest = hashlib.sha256(schema.encode())
     for piece in pieces:
         digest.update(piece)
     digest.update(body)

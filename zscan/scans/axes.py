@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -17,6 +18,10 @@ from zscan.results.layout import MapCoordinate
 
 MAX_TILE_POINTS = 100_000_000
 _MAX_NUM = 10_000_000
+# Of all axes together: every value becomes a number of Python in the header of a map, 40 bytes each
+_MAX_VALUES = 10_000_000
+# Five bytes of every constraint at each point: 50 TB for one alone, more than a disk holds
+_MAX_POINTS = 10**13
 
 RangeCheck = Callable[[str, float], Fault | None]  # of a path and a value
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -33,7 +38,7 @@ class _Axis(Section):
     max: Number | None = None
     num: int | None = None
     scale: Literal["log", "linear"] | None = None
-    values: list[Number] | None = None
+    values: Annotated[list[Number], Field(fail_fast=True)] | None = None
     profile: Literal[False] | None = None  # with true it is no axis, see `zscan.scans.profiled`
 
 
@@ -53,10 +58,19 @@ class Axis:
 
 
 def read_axes(
-    tables: Mapping[str, Any], axis_order: Sequence[str], allowed: Parameters, faults: list[Fault]
+    tables: Mapping[str, Any],
+    axis_order: Sequence[str],
+    allowed: Parameters,
+    faults: list[Fault],
+    models: int = 1,
 ) -> tuple[Axis, ...]:
-    """Axes of a card in the order of the map, those of `axis_order` last; faults are appended."""
+    """Axes of a card in the order of the map, those of `axis_order` last; faults are appended.
+
+    A grid, with the `models` beside it, that no memory or disk holds is a fault before any array is
+    made."""
     axes = {}
+    if not _fits(tables, models, faults):
+        return ()
     for name, table in tables.items():
         path, out_of_range = f"axis.{name}", range_check(name, allowed)
         before = len(faults)
@@ -87,6 +101,24 @@ def read_axes(
     last = [name for name in axis_order if name in axes]
     order = [name for name in axes if name not in last] + last
     return tuple(axes[name] for name in order)
+
+
+def _fits(tables: Mapping[str, Any], models: int, faults: list[Fault]) -> bool:
+    sizes = [models]
+    for table in tables.values():
+        num, values = (
+            (table.get("num"), table.get("values")) if isinstance(table, Mapping) else (0, 0)
+        )
+        given = len(values) if isinstance(values, list) else num
+        sizes.append(given if isinstance(given, int) and 1 <= given <= _MAX_NUM else 1)
+    values, points = sum(sizes[1:]), math.prod(sizes)
+    if values > _MAX_VALUES:
+        allowed = f"at most {_MAX_VALUES}"
+        faults.append(Fault("axis", f"{values} values on all axes together", None, allowed))
+    if points > _MAX_POINTS:
+        allowed = f"at most {_MAX_POINTS:.0e}, and as many as the disk holds"
+        faults.append(Fault("axis", f"{points:.3g} points of the grid", None, allowed))
+    return values <= _MAX_VALUES and points <= _MAX_POINTS
 
 
 def _listed(
@@ -158,7 +190,10 @@ def _fault(section: type[Section], path: str, item: Any) -> Fault:
     if kind == "literal_error":
         return Fault(path, "unknown value", item["input"], context["expected"])
     if kind in ("greater_than_equal", "less_than_equal"):
-        return Fault(path, "out of range", item["input"], f"1 to {MAX_TILE_POINTS}")
+        bound = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
+        return Fault(path, "out of range", item["input"], bound)
+    if kind == "too_long":
+        return Fault(path, "too many items", None, f"at most {context['max_length']}")
     wanted = {
         "string_type": "a string",
         "dict_type": "a table",

@@ -6,13 +6,21 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zscan.errors import CardError, Fault, nearest
+from zscan.untrusted import (
+    MAX_PARTS,
+    GrammarError,
+    TextError,
+    check_table,
+    is_file,
+    parse_toml,
+    read_text,
+)
 
 TABLE_LABEL = "card table"
 _PACKAGE = Path(__file__).parent
@@ -38,13 +46,13 @@ def read_card(
     source: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None
 ) -> RawCard:
     """Read a card from a path (ends in .toml or holds a separator), the name of a shipped card, or
-    a table.
+    a table; `zscan.untrusted` says how large and how deep it may be.
 
     `overrides` are "axis.m_X.num=400": a dotted path and a TOML value, else a bare string. Raises
     `CardError` for a file that is missing or is not TOML, with the line."""
     if isinstance(source, Mapping):
-        label, folder, table = TABLE_LABEL, Path(), _plain(source)
-        text = ""
+        label, folder = TABLE_LABEL, Path()
+        text, table = "", _plain(_checked(source, label))
     else:
         path = _find(source)
         label, folder = str(source), path.parent
@@ -57,6 +65,8 @@ def read_card(
     text = text or to_toml(table)
     for override in overrides:
         _apply(table, override, faults)
+    if overrides:
+        _checked(table, label)
     return RawCard(label, folder, text, overrides, table, tuple(faults))
 
 
@@ -134,23 +144,25 @@ def _find(source: str | Path) -> Path:
         allowed = f"a file that ends in .toml, or a shipped card: {nearest(text, cards)}"
         raise CardError(text, [Fault("card", "no shipped card of this name", text, allowed)])
     path = Path(source)
-    if not path.is_file():
+    if not is_file(path):
         raise CardError(text, [Fault("card", "no such file", text)])
     return path
 
 
+def _checked(table: Mapping[str, Any], label: str) -> Mapping[str, Any]:
+    try:
+        check_table(table, "card")
+    except TextError as error:
+        raise CardError(label, [error.fault]) from error
+    return table
+
+
 def _parse(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8")
-        return text, tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        where = line[1] if line else str(text.count("\n") + 1)
-        raise CardError(str(path), [Fault(f"{path}:{where}", f"not TOML: {error}")]) from error
-    except UnicodeDecodeError as error:
-        raise CardError(str(path), [Fault("card", f"not UTF-8 text: {error}")]) from error
-    except OSError as error:
-        raise CardError(str(path), [Fault("card", f"cannot be read: {error.strerror}")]) from error
+        text = read_text(path)
+        return text, parse_toml(text, path)
+    except TextError as error:
+        raise CardError(str(path), [error.fault]) from error
 
 
 def _flatten(section: str, table: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
@@ -184,6 +196,14 @@ def _apply(table: dict[str, Any], override: str, faults: list[Fault]) -> None:
             Fault("--set", "not of the form KEY=VALUE", override, "such as axis.m_X.num=400")
         )
         return
+    if len(parts) > MAX_PARTS:
+        faults.append(Fault("--set", "a key of many parts", override, f"at most {MAX_PARTS}"))
+        return
+    try:
+        value = _parse_value(text.strip())
+    except TextError as error:
+        faults.append(Fault(key.strip(), error.fault.problem, override, error.fault.allowed))
+        return
     if parts[0] == "axis" and len(parts) > 2:
         parts = ["axis", ".".join(parts[1:-1]), parts[-1]]
     elif parts[0] == "fixed" and len(parts) > 1:
@@ -197,12 +217,12 @@ def _apply(table: dict[str, Any], override: str, faults: list[Fault]) -> None:
     if parts[0] == "axis" and parts[-1] == "values":  # takes the place of a spaced axis
         for name in ("min", "max", "num", "scale", "profile", "starts"):
             node.pop(name, None)
-    node[parts[-1]] = _parse_value(text.strip())
+    node[parts[-1]] = value
 
 
 def _parse_value(text: str) -> Any:
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        parsed = parse_toml(f"value = {text}")
+    except GrammarError:
         return text
     return parsed["value"] if list(parsed) == ["value"] else text

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -37,7 +37,10 @@ from zscan.scans.models import read_models
 from zscan.scans.profiled import Profiled, asks_for_profile, read_profiled
 
 FORMAT = 1
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+_MAX_PATTERN = 200  # characters of the name or pattern of a constraint
+_MAX_TILES = 1_000_000  # a tile is a file, and a row in the tables of every process
+Names = Annotated[list[str], Field(max_length=1000, fail_fast=True)]
 
 
 class _Card(Section):
@@ -46,7 +49,7 @@ class _Card(Section):
     model: Any = None
     models: Any = None
     observables: str = "paper"
-    constraints: list[str] | None = None
+    constraints: Names | None = None
     axis: dict[str, Any] = Field(default_factory=dict)
     fixed: dict[str, Any] = Field(default_factory=dict)
     output: dict[str, Any] = Field(default_factory=dict)
@@ -59,7 +62,7 @@ class _Fixed(Section):
 
 class _Output(Section):
     dtype: Literal["float32", "float64"] = "float32"
-    observables: list[str] = Field(default_factory=list)
+    observables: Names = Field(default_factory=list)
     tile_points: int = Field(default=1_000_000, ge=1, le=MAX_TILE_POINTS)
 
 
@@ -145,7 +148,12 @@ def load_card(
         faults.append(Fault("format", "unknown card format", card["format"], str(FORMAT)))
     if "name" in card and not _NAME.fullmatch(card["name"]):
         faults.append(
-            Fault("name", "not usable as a file name", card["name"], "letters, digits and . _ + -")
+            Fault(
+                "name",
+                "not usable as a file name",
+                card["name"],
+                "at most 128 letters, digits and . _ + -",
+            )
         )
     model, model_axes = _models(card, raw, faults)
     kind: type[ModelType] | ModelType = (
@@ -157,7 +165,8 @@ def load_card(
     tables = card.get("axis", {})
     profiled_tables = {name: table for name, table in tables.items() if asks_for_profile(table)}
     grid_tables = {name: table for name, table in tables.items() if name not in profiled_tables}
-    axes = model_axes + read_axes(grid_tables, kind.axis_order, allowed, faults)
+    models = math.prod(axis.values.size for axis in model_axes)
+    axes = model_axes + read_axes(grid_tables, kind.axis_order, allowed, faults, models)
     profiled = read_profiled(profiled_tables, allowed, faults)
     fixed = _fixed(card.get("fixed", {}), allowed, faults)
     for name in sorted({*card.get("axis", {})} & {*card.get("fixed", {})}):
@@ -178,6 +187,12 @@ def load_card(
     ):
         faults.append(Fault("axis", "missing", allowed="at least one axis that is not profiled"))
     output = validate(_Output, card.get("output", {}), "output", faults)
+    if axes and "tile_points" in output:
+        tiles = tile_grid([axis.values.size for axis in axes], output["tile_points"]).count
+        if tiles > _MAX_TILES:
+            problem = f"the grid has {tiles} tiles of so many points"
+            most = f"at most {_MAX_TILES} tiles"
+            faults.append(Fault("output.tile_points", problem, output["tile_points"], most))
     names = _physics(card, output, model, faults)
     if faults or model is None or names is None:
         raise CardError(raw.label, faults)
@@ -192,21 +207,21 @@ def load_card(
             [Fault("constraints", problem, list(names), "at least one that is no projection")],
         )
     return ScanSpec(
-        card["name"],
-        model,
-        card["observables"],
-        names,
-        axes,
-        fixed,
-        output["dtype"],
-        tuple(output["observables"]),
-        output["tile_points"],
-        likelihood,
-        raw.label,
-        raw.text,
-        raw.overrides,
-        profiled,
-        card["fit"],
+        name=card["name"],
+        model=model,
+        observables=card["observables"],
+        constraints=names,
+        axes=axes,
+        fixed=fixed,
+        dtype=output["dtype"],
+        stored_observables=tuple(output["observables"]),
+        tile_points=output["tile_points"],
+        likelihood=likelihood,
+        label=raw.label,
+        card=raw.text,
+        overrides=raw.overrides,
+        profiled=profiled,
+        fit=card["fit"],
     )
 
 
@@ -272,6 +287,11 @@ def _physics(
         )
     patterns, known = card.get("constraints"), "constraints" in card
     for index, pattern in enumerate(patterns or ()):
+        if len(pattern) > _MAX_PATTERN:
+            known = False
+            allowed = f"at most {_MAX_PATTERN} characters"
+            faults.append(Fault(f"constraints.{index}", "a long name", pattern, allowed))
+            continue
         try:
             expand_constraints([pattern])
         except UnknownNameError as error:
