@@ -80,6 +80,7 @@ def _run(arguments: argparse.Namespace) -> None:
         overrides=arguments.set,
         shard=arguments.shard,
         strict=arguments.strict,
+        allow_version_change=arguments.allow_version_change,
         progress=None if sys.stderr.isatty() else False,
     )
     print(path)
@@ -285,6 +286,12 @@ def _parser() -> argparse.ArgumentParser:
         "--strict",
         action="store_true",
         help="fail where a constraint is valid but not finite, instead of a warning at the end",
+    )
+
+    run.add_argument(
+        "--allow-version-change",
+        action="store_true",
+        help="continue with tiles that other versions of zscan, jax or numpy computed",
     )
 
     figure = verb("figure", _figure, "scan and draw a figure of the paper: map and PNG")

@@ -65,6 +65,12 @@ class IncompleteScanError(ZscanError):
     exit_code = 3
 
 
+class IncompleteMapError(ZscanError):
+    """A map in which tiles are missing, where a complete one is asked for."""
+
+    exit_code = 3
+
+
 class NotConvergedError(ZscanError):
     """A fit or a sampler that did not converge."""
 

@@ -15,8 +15,11 @@ import xarray
 
 from zscan.errors import CorruptFileError, ForeignFileError, StorageError
 from zscan.results.load import open_scan
+from zscan.results.rule import excess
+from zscan.results.schema import info, verify
 from zscan.scans.run import run_scan
 
+OLD_MAP = Path(__file__).parent / "data" / "map-0.1.0.h5"
 CARD = {
     "format": 1,
     "name": "small",
@@ -69,6 +72,38 @@ def test_reading_does_not_import_jax(small: Path) -> None:
         "sys.modules"
     )
     subprocess.run([sys.executable, "-c", script, str(small)], check=True)
+
+
+def test_a_map_of_zscan_0_1_0_opens() -> None:
+    """One without a seal, with the rules of its constraints as they were stored then."""
+    verify(OLD_MAP)
+    said = info(OLD_MAP)
+    assert (said["versions"]["zscan"], said["other_versions"], said["digest"]) == (
+        "0.1.0",
+        [],
+        None,
+    )
+    assert (said["points"], said["complete"], said["fixed"]) == (30, True, {})
+    with open_scan(OLD_MAP) as scan:
+        assert scan.constraint.values.tolist() == ["delta_a_mu", "borexino", "coherent", "nsi"]
+        assert all(isinstance(scan.attrs[name], str) for name in ("card", "spec", "created"))
+        assert scan.sizes == {"constraint": 4, "m_X": 5, "g_X": 6}
+        # B-3Lmu does not couple to electrons: the rate is that of the standard model everywhere
+        borexino = excess(scan, "borexino")
+        assert float(borexino.max()) == float(borexino.min()) == pytest.approx(-0.166)
+        coherent = excess(scan, "coherent")
+        assert coherent.dims == ("m_X", "g_X")
+        assert (coherent > 0).sum() == 22
+        assert float(coherent[0, 1]) == pytest.approx(20.33, abs=0.01)
+
+
+def test_a_map_that_lost_its_seal_is_corrupt(copied: Path) -> None:
+    """Another program wrote to it, or its last bytes are missing; what is in it agrees."""
+    with h5py.File(copied, "r+") as file:
+        file.attrs["name"] = file.attrs["name"]
+    for read in (open_scan, info, verify):
+        with pytest.raises(CorruptFileError, match="something else wrote to it"):
+            read(copied)
 
 
 def replace(

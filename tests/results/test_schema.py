@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
+import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
-from zscan.errors import CorruptFileError, ForeignFileError, ResultExistsError
+from zscan.errors import (
+    CorruptFileError,
+    ForeignFileError,
+    IncompleteMapError,
+    ResultExistsError,
+    StorageError,
+)
 from zscan.results.grid import Tile
-from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, row_digests
+from zscan.results.layout import (
+    MapAxis,
+    MapConstraint,
+    MapHeader,
+    MapObservable,
+    row_digests,
+    value_digest,
+)
 from zscan.results.load import open_scan
 from zscan.results.schema import Digests, Rows, info, verify, write_map
 from zscan.scans.run import run_scan
@@ -79,7 +98,10 @@ def test_a_map_describes_itself(small: Path) -> None:
     assert "Muong-2:2021ojo" in json.loads(attributes["bibtex_keys"])
     assert json.loads(attributes["model"])["name"] == "Lmu-Ltau"
     stored = {"delta_chi2", "status", "observable/borexino"}
-    assert set(json.loads(attributes["digests"])) == {*shape, *stored, "attributes"}
+    digests = json.loads(attributes["digests"])
+    assert set(digests) == {*shape, *stored, "attributes"}
+    assert attributes["digest"] == info(small)["digest"] == value_digest(digests)
+    assert info(small)["other_versions"] == json.loads(attributes["other_versions"]) == []
 
 
 def test_info_reads_no_data(small: Path) -> None:
@@ -184,6 +206,104 @@ class Constant:
         return rows, digests
 
 
+def small_header(**attributes: str) -> MapHeader:
+    axes = (MapAxis("m_X", "GeV", "", (1.0, 2.0, 3.0)), MapAxis("g_X", "1", "", (1.0, 2.0)))
+    constraint = MapConstraint("a", "", (), "published", "", 0.0, None, 3.84, 0.95)
+    return MapHeader(axes, (constraint,), (), "float64", (1, 2), attributes)
+
+
+def test_long_attributes_are_kept(tmp_path: Path) -> None:
+    """A catalogue of models makes specs of many kilobytes."""
+    text = json.dumps({"models": ["é" * 40] * 12_000})
+    header = small_header(spec=text, versions="{}", card=text)
+    path = tmp_path / "map.h5"
+    write_map(path, header, Constant(header))
+    verify(path)
+    assert len(text) > 500_000
+    with open_scan(path) as scan:
+        assert scan.attrs["spec"] == scan.attrs["card"] == text
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"00e9")] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CorruptFileError, match="seal"):
+        open_scan(path)
+
+
+CALLS = ("open", "posix_fallocate", "pwrite", "ftruncate", "close", "fsync", "replace", "link")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EFBIG])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_map_appears_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+) -> None:
+    """A call that writes fails the first time, the second time, ..., until it is not made again."""
+    header, path, call = small_header(), tmp_path / "map.h5", getattr(os, name)
+    for turn in range(100):
+        made = 0
+
+        def failing(*given: Any, turn: int = turn, **named: Any) -> Any:
+            nonlocal made
+            made += 1
+            if made == turn + 1:
+                raise OSError(code, os.strerror(code))
+            return call(*given, **named)
+
+        monkeypatch.setattr(os, name, failing)
+        try:
+            write_map(path, header, Constant(header))
+        except StorageError as error:
+            problem = str(error)
+        else:
+            break
+        finally:
+            monkeypatch.setattr(os, name, call)
+        assert re.search(r"map\.h5: .*\b54 bytes", problem)
+        if path.exists():  # what failed came after it had got its name
+            verify(path)
+            path.unlink()
+        assert list(tmp_path.iterdir()) == []
+    assert made <= turn
+    assert turn > 0 or name == "replace"
+    verify(path)
+
+
+def test_a_write_may_be_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    header, whole = small_header(), os.pwrite
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    write_map(tmp_path / "map.h5", header, Constant(header))
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: whole(file, data[:100], at))
+    write_map(tmp_path / "short.h5", header, Constant(header))
+    assert (tmp_path / "short.h5").read_bytes() == (tmp_path / "map.h5").read_bytes()
+
+
+def test_a_limit_on_the_size_of_files_is_reported(tmp_path: Path) -> None:
+    script = (
+        "import resource, sys; from test_schema import *; header = small_header()\n"
+        "del os.posix_fallocate  # so that the first write fails, or the second one, ...\n"
+        "for size in range(0, 24000, 400):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))\n"
+        "    try: write_map(Path(sys.argv[1]), header, Constant(header))\n"
+        "    except StorageError as error: assert 'no space left' in str(error), error\n"
+        "    else: verify(sys.argv[1]); break\n"
+        "    assert not Path(sys.argv[1]).exists(), size\n"
+        "print(size)"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    }
+    path = tmp_path / "map.h5"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert path.stat().st_size <= int(done.stdout) < path.stat().st_size + 400
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_tiles_land_where_they_belong(tmp_path: Path) -> None:
     axes = (
         MapAxis("eps", "1", "", (0.0, 1.0)),
@@ -198,14 +318,18 @@ def test_tiles_land_where_they_belong(tmp_path: Path) -> None:
     )
     path = tmp_path / "map.h5"
     write_map(path, header, Constant(header), missing=[2])
-    verify(path)
+    verify(path, allow_partial=True)
+    with pytest.raises(IncompleteMapError, match="all digests agree; 1 of 4 tiles are missing"):
+        verify(path)
     with h5py.File(path) as file:
         assert file["delta_chi2"][0].tolist() == [
             [[0, 0], [0, 0], [1, 1]],
             [[pytest.approx(np.nan, nan_ok=True)] * 2] * 2 + [[3, 3]],
         ]
         assert file["status"][1].tolist() == [[[1, 1], [1, 1], [2, 2]], [[0, 0], [0, 0], [4, 4]]]
-    with open_scan(path) as scan:
+    with pytest.raises(IncompleteMapError, match=r"map\.h5: 1 of 4 tiles are missing"):
+        open_scan(path)
+    with open_scan(path, allow_partial=True) as scan:
         assert scan["observable/b/c"].dims == ("eps", "m_X", "g_X")
         assert scan["observable/b/c"][0].values.tolist() == [[0, 0], [0, 0], [1, 1]]
     with pytest.raises(ResultExistsError, match=r"map\.h5 exists"):

@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import pytest
 from jax import Array
 
 import zscan.results.files
+import zscan.scans.run
 from zscan.errors import (
     CorruptFileError,
     DamagedTileWarning,
@@ -33,7 +35,7 @@ from zscan.errors import (
 )
 from zscan.likelihood import Description, Term, log_likelihood
 from zscan.results.load import open_scan
-from zscan.results.schema import verify
+from zscan.results.schema import info, verify
 from zscan.scans.run import merge_scan, plan, run_scan
 from zscan.scans.spec import load_card
 from zscan.scans.store import TileStore, tile_folder
@@ -175,8 +177,8 @@ def test_shards_make_the_map_together(tmp_path: Path) -> None:
         merge_scan(out)
 
     merge_scan(out, partial=True)
-    verify(out)
-    with open_scan(out) as part, open_scan(whole) as full:
+    verify(out, allow_partial=True)
+    with open_scan(out, allow_partial=True) as part, open_scan(whole) as full:
         computed = part.status.values != 0
         grid = load_card(CARD).grid
         assert computed.sum() == 2 * sum(np.prod(grid.tile(index).shape) for index in (1, 4, 7))
@@ -201,6 +203,49 @@ def test_a_partial_map_is_completed_by_resume(tmp_path: Path) -> None:
     run_scan(CARD, out, resume=True, progress=False)
     with open_scan(out) as scan:
         assert json.loads(scan.attrs["missing_tiles"]) == []
+        assert (scan.status == 1).all()
+
+
+def test_a_damaged_map_is_never_called_finished(tmp_path: Path) -> None:
+    out = run_scan(CARD, tmp_path / "map.h5", progress=False)
+    run_scan(CARD, tmp_path / "other.h5", shard=(1, 1), progress=False)
+    tile_folder(tmp_path / "other.h5").rename(tile_folder(out))
+    whole = out.read_bytes()
+    with open_scan(out) as scan:
+        start = whole.index(scan.delta_chi2.values[0].tobytes())
+    out.write_bytes(whole[:start] + bytes([whole[start] ^ 1]) + whole[start + 1 :])
+    for again in (lambda: run_scan(CARD, out, resume=True), lambda: merge_scan(out)):
+        with pytest.raises(
+            CorruptFileError, match=r"digest of delta_chi2 .* delete it and run again"
+        ):
+            again()
+    assert TileStore.load(out).done() == set(range(8))  # still there to make it again from
+    assert merge_scan(out, force=True).read_bytes() == whole
+    start = whole.index(b"OHDR") + 8  # metadata: HDF5 does not get to read it
+    out.write_bytes(whole[:start] + bytes([whole[start] ^ 1]) + whole[start + 1 :])
+    with pytest.raises(CorruptFileError, match="seal"):
+        run_scan(CARD, out, resume=True)
+    assert run_scan(CARD, out, force=True, progress=False).read_bytes() == whole
+
+
+def test_tiles_of_another_jax_are_not_taken_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, now = tmp_path / "map.h5", zscan.scans.run.version
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            zscan.scans.run, "version", lambda name: "0.0.1" if name == "jax" else now(name)
+        )
+        run_scan(CARD, out, shard=(1, 2), progress=False)
+    difference = rf"jax 0\.0\.1 on disk, {re.escape(now('jax'))} now"
+    with pytest.raises(ResumeMismatchError, match=difference):
+        run_scan(CARD, out, resume=True, progress=False)
+    run_scan(CARD, out, resume=True, progress=False, allow_version_change=True)
+    verify(out)
+    said = info(out)
+    assert said["versions"]["jax"] == now("jax")
+    assert [item["jax"] for item in said["other_versions"]] == ["0.0.1"]
+    with open_scan(out) as scan:
         assert (scan.status == 1).all()
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
 import sys
 from collections import namedtuple
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,14 +29,23 @@ from zscan.errors import (
     ResumeMismatchError,
     StorageError,
 )
-from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, row_digests
+from zscan.results.layout import (
+    MapAxis,
+    MapConstraint,
+    MapHeader,
+    MapObservable,
+    row_digests,
+    value_digest,
+)
+from zscan.results.load import open_scan
 from zscan.results.schema import write_map
 from zscan.scans.store import TileStore, differing_keys, tile_folder
 
-ROOT_ATTRIBUTES = ("card", "spec", "spec_hash", "model", "versions", "command")
+ROOT_ATTRIBUTES = ("card", "spec_hash", "model", "command")
+VERSIONS = {"zscan": "1", "jax": "2", "jaxlib": "3", "numpy": "4", "h5py": "5"}
 
 
-def header() -> MapHeader:
+def header(canonical: Mapping[str, Any], **versions: str) -> MapHeader:
     axes = (
         MapAxis("m_X", "GeV", "mass", (0.1, 0.2, 0.3)),
         MapAxis("g_X", "1", "coupling", (1e-3, 1e-2, 1e-1, 1.0)),
@@ -45,12 +60,21 @@ def header() -> MapHeader:
         (MapObservable("b/c", "R", "1", ("key",)),),
         "float32",
         (2, 4),
-        dict.fromkeys(ROOT_ATTRIBUTES, "{}"),
+        dict.fromkeys(ROOT_ATTRIBUTES, "{}")
+        | {"spec": json.dumps(canonical), "versions": json.dumps(VERSIONS | versions)}
+        | {"other_versions": "[]"},
     )
 
 
-def store(out: Path, spec_hash: str = "0" * 64) -> TileStore:
-    return TileStore(out, spec_hash, {"spec": spec_hash, "axis": {"m_X": {"num": 3}}}, header())
+def store(out: Path, spec: str = "0", **versions: str) -> TileStore:
+    canonical = {
+        "spec": spec,
+        "zscan": (VERSIONS | versions)["zscan"],
+        "axis": {"m_X": {"num": 3}},
+        "constraints": ["a", "b/c"],
+        "output": {"dtype": "float32", "observables": ["b/c"], "tile_points": 8},
+    }
+    return TileStore(out, value_digest(canonical), canonical, header(canonical, **versions))
 
 
 def values(store: TileStore, index: int) -> dict[str, list[np.ndarray]]:
@@ -113,8 +137,8 @@ def test_leftover_tiles_need_a_decision(filled: TileStore, tmp_path: Path) -> No
 def test_tiles_of_another_spec_are_refused_and_never_taken(
     filled: TileStore, tmp_path: Path
 ) -> None:
-    other = store(tmp_path / "map.h5", "1" * 64)
-    with pytest.raises(ResumeMismatchError, match=r"spec: '0+' on disk, '1+' asked for"):
+    other = store(tmp_path / "map.h5", "1")
+    with pytest.raises(ResumeMismatchError, match=r"spec: '0' on disk, '1' asked for"):
         other.prepare(resume=True, force=False)
     # the hash in each tile decides, whatever spec.json says
     assert other.survey() == (frozenset(), dict.fromkeys((0, 1), "not of this scan"))
@@ -137,16 +161,119 @@ def test_differing_keys_show_both_values() -> None:
 
 def test_the_store_is_found_again_without_the_card(filled: TileStore, tmp_path: Path) -> None:
     found = TileStore.load(tmp_path / "map.h5")
-    assert (found.header, found.hash, found.canonical) == (
+    assert (found.header, found.hash, found.canonical, found.identity) == (
         filled.header,
         filled.hash,
         filled.canonical,
+        filled.identity,
     )
     (found.folder / "spec.json").write_text("{}")
     with pytest.raises(CorruptFileError, match=r"spec\.json"):
         TileStore.load(tmp_path / "map.h5")
     with pytest.raises(StorageError, match=r"none\.h5\.tiles"):
         TileStore.load(tmp_path / "none.h5")
+
+
+def rewrite(tiles: TileStore, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change spec.json and give it the digest that goes with the change."""
+    path = tiles.folder / "spec.json"
+    table = json.loads(path.read_text())
+    del table["digest"]
+    change(table)
+    rest = json.dumps(table)[1:]
+    path.write_text(f'{{"digest": "{hashlib.sha256(rest.encode()).hexdigest()}", {rest}')
+
+
+def third_axis_value(table: dict[str, Any]) -> None:
+    table["header"]["axes"][0]["values"].append(0.4)
+
+
+FORGED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "spec": (lambda table: table["spec"].update(spec="1"), "spec, spec_hash"),
+    "hash": (lambda table: table.update(spec_hash="0" * 64), "spec_hash"),
+    "axis": (third_axis_value, "axis.m_X.num"),
+    "constraints": (
+        lambda table: table["header"]["constraints"][0].update(name="c"),
+        "constraints",
+    ),
+    "dtype": (lambda table: table["header"].update(dtype="float64"), "output"),
+    "block": (lambda table: table["header"].update(block=[1, 4]), "tile_shape"),
+    "observable": (lambda table: table["header"].update(observables=[]), "output"),
+    "copy": (lambda table: table["header"]["attributes"].update(spec="{}"), "spec"),
+}
+
+
+@pytest.mark.parametrize(("change", "parts"), FORGED.values(), ids=FORGED)
+def test_header_and_spec_must_agree(
+    filled: TileStore, change: Callable[[dict[str, Any]], object], parts: str
+) -> None:
+    rewrite(filled, change)
+    with pytest.raises(CorruptFileError, match=f"disagree in {re.escape(parts)}"):
+        TileStore.load(filled.out)
+
+
+def test_a_run_notices_a_header_of_its_spec_that_is_not_its_own(filled: TileStore) -> None:
+    """What the spec does not say, such as a value inside an axis, is compared with its own."""
+    rewrite(filled, lambda table: table["header"]["axes"][0]["values"].__setitem__(1, 0.6))
+    with pytest.raises(CorruptFileError, match=r"spec\.json: damaged \(its axes are not those"):
+        store(filled.out).prepare(resume=True, force=False)
+    rewrite(filled, lambda table: table["header"]["axes"][0]["values"].__setitem__(1, 0.2))
+    rewrite(filled, lambda table: table["header"]["constraints"][1].update(chi2_zero=2.0))
+    with pytest.raises(CorruptFileError, match="its chi2_zero are not those"):
+        store(filled.out).prepare(resume=True, force=False)
+
+
+def test_a_tile_of_another_header_is_not_taken(filled: TileStore) -> None:
+    rewrite(filled, lambda table: table["header"]["attributes"].update(command="zscan run other"))
+    other = TileStore.load(filled.out)
+    assert (other.hash, other.done()) == (filled.hash, frozenset())
+    with pytest.raises(CorruptFileError, match="not a tile of this scan"):
+        other.read(other.grid.tile(0))
+
+
+def test_tiles_of_other_versions_need_a_decision(filled: TileStore) -> None:
+    newer = store(filled.out, jax="2.1", zscan="1.1", h5py="9")
+    with pytest.raises(
+        ResumeMismatchError,
+        match=r"zscan 1 on disk, 1\.1 now; jax 2 on disk, 2\.1 now .--allow-version-change",
+    ):
+        newer.prepare(resume=True, force=False)
+    newer.prepare(resume=True, force=False, allow_version_change=True)
+    assert newer.done() == {0, 1}
+    compared = {name: VERSIONS[name] for name in ("zscan", "jax", "jaxlib", "numpy")}
+    assert json.loads(newer.header.attributes["other_versions"]) == [compared]
+    fill(newer, 1)
+    out = filled.out
+    write_map(out, TileStore.load(out).header, TileStore.load(out))
+    with open_scan(out) as scan:
+        assert json.loads(scan.attrs["versions"])["jax"] == "2.1"
+        assert json.loads(scan.attrs["other_versions"]) == [compared]
+
+    again = store(out, jax="2.1", zscan="1.1", h5py="10")  # h5py does not matter
+    again.prepare(resume=True, force=False)
+    assert again.done() == {0, 1}
+    assert json.loads(again.header.attributes["other_versions"]) == [compared]
+    third = store(out, jax="2.2", zscan="1.1")
+    third.prepare(resume=True, force=False, allow_version_change=True)
+    assert third.done() == {0, 1}
+    assert json.loads(third.header.attributes["other_versions"]) == [
+        compared,
+        compared | {"jax": "2.1", "zscan": "1.1"},
+    ]
+    with pytest.raises(ResumeMismatchError, match="spec: '0' on disk, '1' asked for"):
+        store(out, "1", jax="3").prepare(resume=True, force=False, allow_version_change=True)
+
+
+def test_the_first_of_two_runs_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both find no spec.json; tiles of both belong to the one that is written first."""
+    first, second = store(tmp_path / "map.h5"), store(tmp_path / "map.h5")
+    second.header = replace(
+        second.header, attributes=dict(second.header.attributes) | {"command": "other"}
+    )
+    first.prepare(resume=False, force=False)
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    second.prepare(resume=False, force=False)
+    assert first.identity == second.identity
 
 
 def test_a_truncated_tile_is_detected(filled: TileStore) -> None:

@@ -13,15 +13,18 @@ import zscan
 from zscan.charges.catalogue import Catalogue, Column, Selection, columns, parse_selection
 from zscan.errors import CardError, CorruptFileError, ForeignFileError, ParameterError
 from zscan.references import PAPER, label
+from zscan.results.check import require_seal
 from zscan.results.files import new_file, require_space, storage
-from zscan.results.hdf5 import MemoryFile, create_hdf5, open_hdf5
+from zscan.results.hdf5 import create_hdf5, open_hdf5
+from zscan.results.layout import FORMAT_MINOR
+from zscan.results.memory import MemoryFile
 from zscan.results.outputs import Kind, Output, guard
+from zscan.results.seal import seal, sealed_schema
 
 SCHEMA = "zscan-catalogue"
 SCHEMA_VERSION = 1
 _HDF5, _CSV = (".h5", ".hdf5"), ".csv"
 _CHUNK = 10_000  # lines of a CSV file
-_HEADER = 1 << 16  # bytes of HDF5 metadata, about
 
 
 def write_catalogue(path: str | Path, selection: Selection | str, *, force: bool = False) -> Path:
@@ -48,7 +51,7 @@ def write_catalogue(path: str | Path, selection: Selection | str, *, force: bool
     size = sum(column.values.nbytes for column in table) * (3 if path.suffix == _CSV else 1)
     require_space(target.path, size)
     with new_file(target.path, size, replace=target.exists) as temporary:
-        parts = _csv(selection, table) if path.suffix == _CSV else [_hdf5(selection, table)]
+        parts = _csv(selection, table) if path.suffix == _CSV else _hdf5(selection, table)
         with storage(path, size), open(temporary, "xb") as file:
             file.writelines(parts)
     return path
@@ -84,6 +87,7 @@ def read_catalogue(path: str | Path) -> Catalogue:
             raise CorruptFileError(
                 f"{path}: damaged: the columns do not match the digest; write the catalogue again"
             )
+        require_seal(file, path)
     return Catalogue(selection, {column.name: column.values for column in found})
 
 
@@ -101,15 +105,15 @@ def _header(selection: Selection) -> dict[str, str | int]:
     }
 
 
-def _hdf5(selection: Selection, table: Iterable[Column]) -> memoryview:
-    table = tuple(table)
-    memory = MemoryFile(_HEADER + sum(column.values.nbytes for column in table))
-    with create_hdf5(memory) as file:
+def _hdf5(selection: Selection, table: Iterable[Column]) -> list[bytes]:
+    table, image = tuple(table), MemoryFile()
+    with create_hdf5(image) as file:
         for column in table:
             dataset = file.create_dataset(column.name, data=column.values)
             dataset.attrs.update(long_name=column.long_name, units="1")
         file.attrs.update(_header(selection) | {"digest": _digest(table)})
-    return memory.data
+        file.attrs["format_minor"] = FORMAT_MINOR
+    return [image.read(0, image.size), seal(image, SCHEMA)]
 
 
 def _csv(selection: Selection, table: Iterable[Column]) -> Iterator[bytes]:
@@ -173,6 +177,8 @@ def _check_schema(path: Path) -> None:
     with storage(path, 0), open(path, "rb") as text:
         if text.readline(100).rstrip() == f"# schema: {SCHEMA}".encode():
             return
+    if sealed_schema(path) == SCHEMA:
+        return
     with open_hdf5(path) as file:
         if str(file.attrs.get("schema")) != SCHEMA:
             raise ForeignFileError(f"{path}: the root attribute schema is not {SCHEMA!r}")

@@ -14,11 +14,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from zscan.errors import ForeignFileError
+from zscan.errors import CorruptFileError, ForeignFileError
 from zscan.results.grid import TileGrid
 from zscan.results.hdf5 import open_hdf5
 from zscan.results.layout import SCHEMA, SCHEMA_VERSION, Field, grid_fields
 from zscan.results.outputs import Kind
+from zscan.results.seal import sealed_schema
 
 _TEXT_SIZE = 16  # bytes of a reference to text of variable length in a file
 
@@ -39,23 +40,43 @@ class Structure:
     fields: tuple[Field, ...]
     missing_tiles: tuple[int, ...]
 
+    @property
+    def missing(self) -> str:
+        """How many tiles are missing, in words."""
+        return f"{len(self.missing_tiles)} of {self.grid.count} tiles"
+
 
 @contextmanager
-def open_checked(path: Path) -> Iterator[tuple[h5py.File, Structure]]:
-    """Open a map for reading after checking its structure.
+def open_checked(path: Path, *, sealed: bool = True) -> Iterator[tuple[h5py.File, Structure]]:
+    """Open a map for reading after checking its structure and, with `sealed`, that no other program
+    wrote to it.
 
     Refused with `ForeignFileError`: what is not an HDF5 file or not a zscan map; soft and external
     links, external storage, virtual datasets, filters, unknown objects; a dataset of the wrong
     class, type, rank or shape, or without storage for all its values. `CorruptFileError`: a
-    truncated or unreadable file. `StorageError`: no such file."""
+    truncated or unreadable file, or one that was changed. `StorageError`: no such file."""
     with open_hdf5(path) as file:
-        yield file, _structure(file, path)
+        structure = _structure(file, path)
+        if sealed:
+            require_seal(file, path)
+        yield file, structure
+
+
+def require_seal(file: h5py.File, path: Path) -> None:
+    """Raise `CorruptFileError` if a file has lost its seal; those of zscan 0.1.0 have none."""
+    if file.attrs.get("format_minor", 0) > 0 and sealed_schema(path) is None:
+        raise CorruptFileError(
+            f"{path}: damaged: its end is missing, or something else wrote to it; delete it and "
+            "run again"
+        )
 
 
 def check_schema(path: Path) -> None:
     """Raise `ForeignFileError` unless a file is a map of any version, `CorruptFileError` for a
-    damaged one.
+    damaged one without the seal of a map.
     """
+    if sealed_schema(path) == SCHEMA:
+        return
     with open_hdf5(path) as file:
         _require_schema(file, path)
 

@@ -15,6 +15,7 @@ from zscan.results.grid import TileGrid
 
 SCHEMA = "zscan-map"
 SCHEMA_VERSION = 1
+FORMAT_MINOR = 1  # since 1, files end in a seal; zscan 0.1.0 wrote none
 
 # Values of the dataset `status`; the order is their number.
 STATUS = ("not_computed", "ok", "out_of_range", "not_finite")

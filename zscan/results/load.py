@@ -6,11 +6,12 @@ from pathlib import Path
 
 import xarray
 
+from zscan.errors import IncompleteMapError
 from zscan.results.check import open_checked
 from zscan.untrusted import file_name
 
 
-def open_scan(path: str | Path) -> xarray.Dataset:
+def open_scan(path: str | Path, *, allow_partial: bool = False) -> xarray.Dataset:
     """Open a map as an `xarray.Dataset`; values are read when they are used, so close it or use it
     in `with`.
 
@@ -19,11 +20,17 @@ def open_scan(path: str | Path) -> xarray.Dataset:
     ..., m_X, g_X), chi2_zero over constraint, and "observable/NAME" over the axes of the scan.
     Attributes as in the file: JSON where they are lists or tables.
 
-    Raises `ForeignFileError` for a file that is no map or refers to data outside itself,
+    A map with missing tiles raises `IncompleteMapError`; with `allow_partial` they are NaN, with
+    status 0. Raises `ForeignFileError` for a file that is no map or refers to data outside itself,
     `CorruptFileError` for a truncated or unreadable one, `StorageError` for a missing one.
     `zscan.results.schema.verify` compares the digests."""
     path = file_name(path, "map")
     with open_checked(path) as (_, structure):
+        if structure.missing_tiles and not allow_partial:
+            raise IncompleteMapError(
+                f"{path}: {structure.missing} are missing; continue the scan with --resume, or "
+                "open what is there with allow_partial=True"
+            )
         names = [field.name for field in structure.fields if "/" in field.name]
         coordinates = tuple(structure.coordinates)
     # decode_cf off: values as stored, whatever attributes say.

@@ -34,7 +34,7 @@ from zscan.results.files import require_space, storage
 from zscan.results.grid import Tile, tile_grid
 from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, MapTable
 from zscan.results.outputs import guard, target_of
-from zscan.results.schema import map_writer, write_map
+from zscan.results.schema import map_writer, verify, write_map
 from zscan.scans.cards import TABLE_LABEL
 from zscan.scans.executors import Sink, executor_class
 from zscan.scans.finite import FiniteCheck
@@ -75,6 +75,7 @@ def run_scan(
     progress: bool | None = None,
     command: str | None = None,
     tables: Sequence[MapTable] = (),
+    allow_version_change: bool = False,
 ) -> Path:
     """Evaluate a scan card on its grid and write the map; returns the path of the map,
     results/NAME.h5 by default.
@@ -85,10 +86,12 @@ def run_scan(
     spec it returns at once. `force=True` discards a map and tiles, and nothing else that is there.
     `shard=(i, n)`, 1 <= i <= n, computes every n-th tile only and makes no map: `merge_scan` does
     when all are there; it continues by itself. If `out` is a link, map and tiles lie where it
-    points to. Damaged tiles are computed again, with a `DamagedTileWarning`. `strict` makes a point
-    where a constraint is valid but not finite a `NotFiniteError`; without it a `NotFiniteWarning`
-    at the end counts them. `progress` shows a bar on stderr (default: if it is a terminal).
-    `command` is recorded, `tables` are stored beside the map.
+    points to. Damaged tiles are computed again, with a `DamagedTileWarning`; tiles of other
+    versions of zscan, jax, jaxlib or numpy are refused, or with `allow_version_change` taken, and
+    the map names them all. `strict` makes a point where a constraint is valid but not finite a
+    `NotFiniteError`; without it a `NotFiniteWarning` at the end counts them. `progress` shows a bar
+    on stderr (default: if it is a terminal). `command` is recorded, `tables` are stored beside the
+    map.
 
     Numbers are evaluated in float64; those beyond the range of the stored dtype are stored as its
     largest number.
@@ -123,38 +126,44 @@ def run_scan(
         # Once more: another process may have been here meanwhile
         target, _ = guard(map_outputs(out, may_exist=resume), force=force)
         store = TileStore(target.path, spec.hash, spec.canonical(), header)
-        if target.exists and not force and _is_complete(target.path, store):
+        if target.exists and not force and _is_complete(target.path, store, allow_version_change):
             store.remove_left_over()
-        else:
-            _scan(spec, store, executor, shard, resume, force, strict, progress, target.exists)
+            return out
+        # A first look before the tiles of a hopelessly large grid are even counted.
+        map_bytes = _bytes(header, store.grid.points, 1) if shard is None else 0
+        require_space(target.path, map_bytes)
+        store.prepare(resume=resume, force=force, allow_version_change=allow_version_change)
+        check = FiniteCheck(header, strict=strict)
+        _compute(spec, store, executor, shard, check, replace_map=target.exists, progress=progress)
+        if shard is None:
+            store.remove()
+    _warn_of(check, out)
     return out
 
 
-def _scan(
+def _compute(
     spec: ScanSpec,
     store: TileStore,
     executor: str,
     shard: tuple[int, int] | None,
-    resume: bool,
-    force: bool,
-    strict: bool,
+    check: FiniteCheck,
+    *,
+    replace_map: bool,
     progress: bool | None,
-    exists: bool,
 ) -> None:
+    """Evaluate the tiles that are missing or damaged, of all or of a shard; without one into the
+    map as well, after those that are there.
+    """
     out = store.out
-    # A first look before the tiles of a hopelessly large grid are even counted.
     map_bytes = _bytes(store.header, store.grid.points, 1) if shard is None else 0
-    require_space(out, map_bytes)
-    store.prepare(resume=resume, force=force)
     done, faults = store.survey()
     mine = [tile for tile in store.grid if shard is None or tile.index % shard[1] == shard[0] - 1]
     todo = [tile for tile in mine if tile.index not in done]
     require_space(out, map_bytes + _bytes(store.header, _points(todo), len(todo)))
-    check = FiniteCheck(store.header, strict=strict)
     with ExitStack() as stack:
         sink: Sink = check
         if shard is None:
-            writer = map_writer(out, store.header, replace=exists, watch=check)
+            writer = map_writer(out, store.header, replace=replace_map, watch=check)
             sink = stack.enter_context(writer)
         faults |= take_over((tile for tile in mine if tile.index in done), store, sink)
         again = {tile.index: faults[tile.index] for tile in mine if tile.index in faults}
@@ -167,9 +176,6 @@ def _scan(
         todo = [tile for tile in mine if tile.index not in done or tile.index in again]
         with _bar(spec, mine, todo, progress) as bar:
             executor_class(executor)(spec, store, sink, bar).run(todo)
-    if shard is None:
-        store.remove()
-    _warn_of(check, out)
 
 
 def _warn_of(check: FiniteCheck, out: Path) -> None:
@@ -200,7 +206,7 @@ def merge_scan(out: str | Path, *, partial: bool = False, force: bool = False) -
 
 def _merge(store: TileStore, partial: bool, force: bool, exists: bool) -> None:
     out = store.out
-    if exists and not force and _is_complete(out, store):
+    if exists and not force and _is_complete(out, store, bool(store.earlier)):
         store.remove()
         return
     done, faults = store.survey()
@@ -277,6 +283,7 @@ def map_header(spec: ScanSpec, command: str) -> MapHeader:
         "versions": json.dumps(
             {"zscan": zscan.__version__} | {name: version(name) for name in _VERSIONED}
         ),
+        "other_versions": "[]",
         "device": f"{device.platform}: {device.device_kind}",
         "precision": f"evaluated in float64, stored in {spec.dtype}",
         "bibtex_keys": json.dumps(list(described.bibtex_keys)),
@@ -354,13 +361,14 @@ def _without_spec(out: Path) -> bool:
     return complete
 
 
-def _is_complete(out: Path, store: TileStore) -> bool:
+def _is_complete(out: Path, store: TileStore, allow_version_change: bool) -> bool:
     """Whether the map `out` has all its tiles; raises `ResumeMismatchError` when it belongs to
-    another spec.
+    another spec, `CorruptFileError` when it is damaged.
     """
     with open_checked(out) as (file, structure):
         stored = json_attribute(file, "spec")
-    require_same_spec(out, stored, store.canonical)
+    require_same_spec(out, stored, store.canonical, allow_version_change=allow_version_change)
+    verify(out, allow_partial=True)
     return not structure.missing_tiles
 
 

@@ -116,7 +116,7 @@ class ScanSpec:
                 "tile_points": self.tile_points,
             },
         }
-        return _hex_floats(table)
+        return hex_floats(table)
 
     @functools.cached_property
     def hash(self) -> str:
@@ -320,9 +320,10 @@ def _physics(
     return names
 
 
-def _hex_floats(value: Any) -> Any:
+def hex_floats(value: Any) -> Any:
+    """A JSON-able copy of a table with its floats as `float.hex` strings, which lose nothing."""
     if isinstance(value, Mapping):
-        return {str(key): _hex_floats(item) for key, item in value.items()}
+        return {str(key): hex_floats(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_hex_floats(item) for item in value]
+        return [hex_floats(item) for item in value]
     return value.hex() if isinstance(value, float) and math.isfinite(value) else value

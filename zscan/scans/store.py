@@ -4,10 +4,12 @@ continues.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,23 @@ from zscan.errors import (
 from zscan.results.check import MAP
 from zscan.results.files import is_temporary, remove_stale, storage, sync_folder, write_file
 from zscan.results.grid import Tile
-from zscan.results.hdf5 import MemoryFile, create_hdf5, create_plain, open_hdf5
-from zscan.results.layout import SCHEMA_VERSION, Field, MapHeader
+from zscan.results.hdf5 import create_hdf5, create_plain, open_hdf5
+from zscan.results.layout import SCHEMA_VERSION, Field, MapHeader, value_digest
+from zscan.results.memory import MemoryFile
 from zscan.results.outputs import Kind, Output, target_of
 from zscan.results.schema import Digests, Rows
+from zscan.results.seal import Gap, seal, sealed_schema
+from zscan.scans.agreement import (
+    differing_parts,
+    disagreements,
+    require_same_versions,
+    versions,
+)
 
 _SCHEMA = "zscan-tile"
 SPEC_FILE = "spec.json"
 _TILE_FILE = re.compile(r"tile-(\d{6,})\.h5")
+_DIGEST = re.compile(rb'\{"digest": "([0-9a-f]{64})", ')  # how spec.json begins
 _SHOWN_DIFFERENCES = 20
 TILE_OVERHEAD = 65536  # bytes of a tile file beside its values, generously
 
@@ -113,8 +124,18 @@ def differing_keys(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[
     ]
 
 
-def require_same_spec(path: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Raise `ResumeMismatchError` with the differing keys unless two canonical specs agree."""
+def require_same_spec(
+    path: Path,
+    stored: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    *,
+    allow_version_change: bool = False,
+) -> None:
+    """Raise `ResumeMismatchError` with the differing keys unless two canonical specs agree, but for
+    the version of zscan with `allow_version_change`.
+    """
+    if allow_version_change:
+        stored = dict(stored) | {"zscan": asked.get("zscan")}
     differences = differing_keys(stored, asked)
     if differences:
         listing = "\n".join(f"  {line}" for line in differences[:_SHOWN_DIFFERENCES])
@@ -130,8 +151,10 @@ class TileStore:
     """The tiles of one scan in OUT.h5.tiles/, beside spec.json, which holds the spec and all a map
     needs but its data.
 
-    `hash` is the spec hash: a tile is done when its file exists and carries this hash.
-    """
+    `hash` is the spec hash. spec.json begins with a digest of all the rest of it, `identity`; a
+    tile is done when its file exists and carries both. `earlier` lists identities of this scan
+    under other versions of the libraries whose tiles are taken as well, with their spec hashes and
+    versions."""
 
     def __init__(
         self, out: Path, spec_hash: str, canonical: Mapping[str, Any], header: MapHeader
@@ -139,33 +162,50 @@ class TileStore:
         self.out, self.folder = out, tile_folder(out)
         self.hash, self.canonical, self.header = spec_hash, canonical, header
         self.grid = header.grid
+        self.identity: str | None = None  # known once it is prepared or loaded
+        self.earlier: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def load(cls, out: Path) -> TileStore:
         """The store beside `out`; raises `StorageError` when there is none, `CorruptFileError` for
-        a damaged one.
+        a damaged one, or one whose spec and header do not belong together.
         """
         path = tile_folder(out) / SPEC_FILE
         try:
-            table = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                out, table["spec_hash"], table["spec"], MapHeader.from_table(table["header"])
-            )
+            text = path.read_bytes()
         except OSError as error:
             raise StorageError(
                 f"{path.parent}: no tiles of a scan here ({path.name}: {error.strerror})"
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
+        start = _DIGEST.match(text)
+        try:
+            if (
+                start is None
+                or hashlib.sha256(text[start.end() :]).hexdigest().encode() != start[1]
+            ):
+                raise ValueError("it does not match its digest")
+            table = json.loads(text)
+            store = cls(
+                out, table["spec_hash"], table["spec"], MapHeader.from_table(table["header"])
+            )
+            wrong = disagreements(store.canonical, store.header)
+            if value_digest(store.canonical) != store.hash:
+                wrong.append("spec_hash")
+            if wrong:
+                raise ValueError(f"header and spec disagree in {', '.join(wrong)}")
+            store.identity, store.earlier = start[1].decode(), tuple(table["earlier"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorruptFileError(
                 f"{path}: damaged ({error}); delete {path.parent} and run the scan again"
             ) from error
+        return store
 
-    def prepare(self, *, resume: bool, force: bool) -> None:
+    def prepare(self, *, resume: bool, force: bool, allow_version_change: bool = False) -> None:
         """Make the folder ready: empty with `force`; with `resume` whatever an earlier run of this
         spec left.
 
         Raises `ResultExistsError` for left-over tiles with neither, `ResumeMismatchError` for tiles
-        of another spec."""
+        of another spec or, unless `allow_version_change`, of other versions of the libraries."""
         path = self.folder / SPEC_FILE
         if force:
             self.remove()
@@ -178,24 +218,54 @@ class TileStore:
                     f"{self.folder} holds {len(self._names())} of {self.grid.count} tiles of an "
                     "unfinished scan; continue it with --resume, or discard it with --force"
                 )
-            self._require_same_spec()
+            self._adopt(allow_version_change)
             remove_stale(self.folder, "")
             return
+        with suppress(ResultExistsError):  # another process may start a scan here just now
+            write_file(path, self._spec_file(), replace=False)
+        self._adopt(allow_version_change)
+
+    def _adopt(self, allow_version_change: bool) -> None:
+        """Go on with what spec.json says, if it belongs to this scan."""
+        stored = TileStore.load(self.out)
+        old, new = versions(stored.header), versions(self.header)
+        require_same_spec(
+            self.folder, stored.canonical, self.canonical, allow_version_change=old != new
+        )
+        if not allow_version_change:
+            require_same_versions(self.folder, stored.header, self.header)
+        if old.get("zscan") == new.get("zscan"):
+            wrong = differing_parts(stored.header, self.header)
+            if wrong:
+                raise CorruptFileError(
+                    f"{self.folder / SPEC_FILE}: damaged (its {', '.join(wrong)} are not those of "
+                    f"its spec); delete {self.folder} and run the scan again"
+                )
+        self.earlier, self.identity = stored.earlier, stored.identity
+        if old != new:
+            before = {"digest": stored.identity, "spec_hash": stored.hash, "versions": old}
+            self.earlier = (*self.earlier, before)
+        others = [item["versions"] for item in self.earlier if item["versions"] != new]
+        distinct = [item for number, item in enumerate(others) if item not in others[:number]]
+        attributes = dict(self.header.attributes) | {"other_versions": json.dumps(distinct)}
+        self.header = replace(self.header, attributes=attributes)
+        if old != new:
+            parts = self._spec_file()
+            write_file(self.folder / SPEC_FILE, parts)
+            self.identity = hashlib.sha256(parts[-1]).hexdigest()
+
+    def _spec_file(self) -> list[bytes]:
+        """The content of spec.json: JSON that begins with the digest of all that follows it."""
         table = {
             "schema": _SCHEMA,
             "schema_version": SCHEMA_VERSION,
             "spec_hash": self.hash,
             "spec": self.canonical,
             "header": self.header.to_table(),
+            "earlier": self.earlier,
         }
-        write_file(path, [json.dumps(table, sort_keys=True).encode()])
-        # Another process may have started another scan here at the same moment: the last writer
-        # decides.
-        self._require_same_spec()
-
-    def _require_same_spec(self) -> None:
-        stored = TileStore.load(self.out)
-        require_same_spec(self.folder, stored.canonical, self.canonical)
+        rest = json.dumps(table, sort_keys=True).encode()[1:]
+        return [f'{{"digest": "{hashlib.sha256(rest).hexdigest()}", '.encode(), rest]
 
     def path(self, tile: Tile) -> Path:
         """File of a tile."""
@@ -231,13 +301,13 @@ class TileStore:
 
         Equal values give equal bytes, and work done twice is harmless. The digests stand for the
         checksums of HDF5, which would need two more copies of the values and are weaker."""
-        image = MemoryFile(
-            sum(field.bytes(math.prod(tile.shape)) for field in self.header.fields) + TILE_OVERHEAD
-        )
+        image = MemoryFile()
+        gaps: list[Gap] = []
         with create_hdf5(image) as file:
             attributes = {
                 "schema": _SCHEMA,
                 "spec_hash": self.hash,
+                "header": self.identity or "",
                 "digests": json.dumps(digests, sort_keys=True),
             }
             for name, text in attributes.items():
@@ -249,9 +319,11 @@ class TileStore:
                 dataset = create_plain(
                     file, str(number), (len(rows[field.name]), *tile.shape), field.dtype
                 )
+                start = dataset.id.get_offset()
                 for index, row in enumerate(rows[field.name]):
-                    starts[dataset.id.get_offset() + index * row.nbytes] = row
-        write_file(self.path(tile), _spliced(image.data, starts))
+                    starts[start + index * row.nbytes] = row
+                gaps.append((start, dataset.size * field.dtype.itemsize))
+        write_file(self.path(tile), [*_spliced(image, starts), seal(image, _SCHEMA, gaps)])
 
     def read(self, tile: Tile) -> tuple[Rows, Digests]:
         """Rows of every field as stored, and the digests that they should have. Raises
@@ -284,23 +356,33 @@ class TileStore:
                 self.remove()
 
     def _digests(self, file: h5py.File, tile: Tile) -> Digests | None:
-        """Digests in the header of a tile; None when its spec hash or its number is another one."""
-        schema, spec_hash, digests = (
-            file.attrs[name].decode() for name in ("schema", "spec_hash", "digests")
+        """Digests in the header of a tile; None when its scan or its number is another one."""
+        if sealed_schema(self.path(tile)) != _SCHEMA:
+            raise CorruptFileError(
+                f"{self.path(tile)}: truncated or damaged; delete it and run with --resume"
+            )
+        schema, spec_hash, header, digests = (
+            file.attrs[name].decode() for name in ("schema", "spec_hash", "header", "digests")
         )
-        if schema != _SCHEMA or spec_hash != self.hash or file.attrs["index"] != tile.index:
+        taken = {(item["digest"], item["spec_hash"]) for item in self.earlier}
+        taken.add((str(self.identity), self.hash))
+        if (
+            schema != _SCHEMA
+            or (header, spec_hash) not in taken
+            or file.attrs["index"] != tile.index
+        ):
             return None
         return {name: tuple(rows) for name, rows in json.loads(digests).items()}
 
 
-def _spliced(frame: memoryview, rows: Mapping[int, np.ndarray]) -> Iterator[memoryview]:
-    """The bytes of a file in order: `frame` with `rows` at their offsets, copying neither."""
+def _spliced(frame: MemoryFile, rows: Mapping[int, np.ndarray]) -> Iterator[bytes | memoryview]:
+    """The bytes of a file in order: `frame` with `rows` at their offsets, which are not copied."""
     position = 0
     for start, row in sorted(rows.items()):
-        yield frame[position:start]
+        yield frame.read(position, start)
         yield row.data.cast("B")
         position = start + row.nbytes
-    yield frame[position:]
+    yield frame.read(position, frame.size)
 
 
 def _read_rows(dataset: h5py.Dataset, field: Field, tile: Tile) -> list[np.ndarray]:
