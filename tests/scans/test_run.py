@@ -211,7 +211,9 @@ def test_a_damaged_map_is_never_called_finished(tmp_path: Path) -> None:
         start = whole.index(scan.delta_chi2.values[0].tobytes())
     out.write_bytes(whole[:start] + bytes([whole[start] ^ 1]) + whole[start + 1 :])
     for again in (lambda: run_scan(CARD, out, resume=True), lambda: merge_scan(out)):
-        with pytest.raises(CorruptFileError, match=r"digest of delta_chi2 .* delete it and run again"):
+        with pytest.raises(
+            CorruptFileError, match=r"digest of delta_chi2 .* delete it and run again"
+        ):
             again()
     assert TileStore.load(out).done() == set(range(8))  # still there to make it again from
     assert merge_scan(out, force=True).read_bytes() == whole
