@@ -95,7 +95,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> TileStore:
 
 LENGTHS = pytest.mark.parametrize(
     ("count", "seed"),
-    [(MUTATIONS, 1), pytest.param(20 * MUTATIONS, 2, marks=pytest.mark.slow)],
+    [(MUTATIONS, 1), pytest.param(5 * MUTATIONS, 2, marks=pytest.mark.slow)],
     ids=["some", "many"],
 )
 

@@ -80,7 +80,7 @@ def check_seal(path: Path) -> bool:
                 pieces = outside(
                     size, [(int(start), int(count)) for start, count in table["fields"]]
                 )
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
                 raise _damaged(path) from error
             chunks = (
                 _read(file, first, min(first + _CHUNK, stop))
