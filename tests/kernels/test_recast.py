@@ -15,10 +15,10 @@ from scipy.optimize import brentq
 from zscan.constants import E_CHARGE
 from zscan.errors import ParameterError, UnknownNameError
 from zscan.kernels import recast
-from zscan.kernels.couplings import Couplings, FermionCoupling, couplings
+from zscan.kernels.couplings import Couplings, FermionCoupling
 from zscan.kernels.kmunux import rate_ratio
 from zscan.limits import excluded_couplings, load, signal_strength, signal_strengths
-from zscan.models import Model
+from zscan.models import Model, couplings
 
 B_3LMU_LOOP = Model(
     "B-3Lmu with eps = g_X/70",

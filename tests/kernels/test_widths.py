@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from zscan.constants import ALPHA_EM, M_E, M_MU, M_TAU
 from zscan.errors import ParameterError
-from zscan.kernels.couplings import Couplings, FermionCoupling, couplings
+from zscan.kernels.couplings import Couplings, FermionCoupling
 from zscan.kernels.widths import THRESHOLDS, branching_ratios, partial_widths, total_width
-from zscan.models import list_models
+from zscan.models import couplings, list_models
 
 TABLE = np.loadtxt(
     resources.files("zscan.kernels").joinpath("tables/hadrons.txt").read_text().splitlines()
