@@ -296,17 +296,18 @@ def test_fig10_is_drawn(data10):
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory):
-    """Maps of Figs 3 to 6 on their own cards but for a coarser grid, by card."""
+    """Maps of Figs 3 to 6 on their own cards but for a coarser grid, by card; made on first use."""
     folder = tmp_path_factory.mktemp("maps")
-    overrides = ["axis.m_X.num=121", "axis.g_X.num=161"]
-    cards = [card for number in "3456" for card in FIGURES[number].cards]
-    opened = {
-        card: zscan.open_scan(zscan.run_scan(card, folder / f"{card}.h5", overrides=overrides))
-        for card in cards
-    }
-    yield opened
-    for data in opened.values():
-        data.close()
+
+    class Maps(dict):
+        def __missing__(self, card):
+            overrides = ["axis.m_X.num=121", "axis.g_X.num=161"]
+            path = zscan.run_scan(card, folder / f"{card}.h5", overrides=overrides)
+            with zscan.open_scan(path) as data:
+                self[card] = data.load()
+            return self[card]
+
+    return Maps()
 
 
 @pytest.mark.parametrize("number", ["3", "4", "5", "6"])
