@@ -5,13 +5,34 @@ Compilation is most of what the suite does: its results are kept in .cache/ (ign
 all workers and the child processes of tests share, and so does the next run."""
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / ".cache" / "jax"
-# Child processes inherit the environment; JAX reads it when it is imported
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+KEPT_DAYS = 14
+
+
+def keep_compiled_functions():
+    """Tell JAX, here and in child processes, to keep what it compiles; no cache where none can be
+    written. A folder that the environment names is left as it is.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    probe = CACHE / f".probe-{os.getpid()}"
+    try:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
+    # small functions as well: there are thousands of them
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+keep_compiled_functions()  # JAX reads the environment when it is imported
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
@@ -23,3 +44,14 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # jax compiles on the first call of each shape: a deadline per example would measure that
 hypothesis.settings.register_profile("zscan", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("zscan")
+
+
+def pytest_configure(config):
+    """Drop old entries once a run: a change of a kernel leaves those of its former self behind."""
+    if hasattr(config, "workerinput") or not CACHE.is_dir():
+        return
+    oldest = time.time() - KEPT_DAYS * 86400
+    for entry in CACHE.iterdir():
+        with suppress(OSError):
+            if entry.stat().st_mtime < oldest:
+                entry.unlink()

@@ -13,7 +13,21 @@ from zscan.cli import main
 from zscan.results.contours import crossings
 
 POINT = ["evaluate", "Lmu-Ltau", "--m_X", "0.1", "--g_X", "1e-3"]
-SMALL = ["--set", "axis.m_X.num=4", "--set", "axis.g_X.num=3"]
+CARD = """format = 1
+name = "small"
+model = "Lmu-Ltau"
+constraints = ["delta_a_mu", "trident_ccfr"]
+axis.m_X = { min = 1e-3, max = 2.0, num = 4, scale = "log" }
+axis.g_X = { min = 1e-5, max = 1e-1, num = 3, scale = "log" }
+output.observables = ["delta_a_mu"]
+"""
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cards") / "small.toml"
+    path.write_text(CARD)
+    return str(path)
 
 
 def test_evaluate_prints_a_table(capsys):
@@ -37,7 +51,7 @@ def test_evaluate_json_agrees_with_the_python_function(capsys):
     assert {row["constraint"]: row["excluded"] for row in table["rows"]}["trident_ccfr"] is False
 
 
-def test_models_and_citations(capsys, tmp_path):
+def test_models_and_citations(capsys, tmp_path, card):
     assert main(["models"]) == 0
     assert "B-3Lmu" in capsys.readouterr().out
     assert main(["models", "B-3Lmu"]) == 0
@@ -47,34 +61,32 @@ def test_models_and_citations(capsys, tmp_path):
     assert main(["models", "muon-effective"]) == 0
     assert "b_YX" not in capsys.readouterr().out
     path = str(tmp_path / "x.h5")
-    assert main(["run", "fig2", "-o", path, *SMALL]) == 0
+    assert main(["run", card, "-o", path]) == 0
     assert main(["cite", path]) == 0
     assert "@article{CCFR:1991lpl" in capsys.readouterr().out
 
 
-def test_run_info_verify_resume(capsys, tmp_path):
+def test_run_info_verify_resume(capsys, tmp_path, card):
     path = str(tmp_path / "x.h5")
-    assert main(["run", "fig2", "-o", path, "--dry-run", *SMALL]) == 0
+    assert main(["run", card, "-o", path, "--dry-run"]) == 0
     assert "12" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
-    assert main(["run", "fig2", "-o", path, *SMALL]) == 0
+    assert main(["run", card, "-o", path]) == 0
     assert main(["verify", path]) == 0
     assert main(["info", path]) == 0
     assert '"zscan-map 1"' in capsys.readouterr().out
-    assert main(["run", "fig2", "-o", path, *SMALL]) == 2
+    assert main(["run", card, "-o", path]) == 2
     assert "--force" in capsys.readouterr().err
-    assert main(["run", "fig2", "-o", path, *SMALL, "--resume"]) == 0
+    assert main(["run", card, "-o", path, "--resume"]) == 0
     assert (
         main(
             [
                 "run",
-                "fig2",
+                card,
                 "-o",
                 path,
                 "--set",
                 "axis.m_X.num=5",
-                "--set",
-                "axis.g_X.num=3",
                 "--resume",
             ]
         )
@@ -83,13 +95,13 @@ def test_run_info_verify_resume(capsys, tmp_path):
     assert "axis.m_X" in capsys.readouterr().err
 
 
-def test_shards_and_merge(capsys, tmp_path):
+def test_shards_and_merge(capsys, tmp_path, card):
     whole, parts = str(tmp_path / "whole.h5"), str(tmp_path / "parts.h5")
-    tiles = ["--set", "output.tile_points=3", *SMALL]
-    assert main(["run", "fig2", "-o", whole, *tiles]) == 0
-    assert main(["run", "fig2", "-o", parts, *tiles, "--shard", "2/2"]) == 0
+    tiles = ["--set", "output.tile_points=3"]
+    assert main(["run", card, "-o", whole, *tiles]) == 0
+    assert main(["run", card, "-o", parts, *tiles, "--shard", "2/2"]) == 0
     assert main(["merge", parts]) == 3
-    assert main(["run", "fig2", "-o", parts, *tiles, "--shard", "1/2"]) == 0
+    assert main(["run", card, "-o", parts, *tiles, "--shard", "1/2"]) == 0
     assert main(["merge", parts]) == 0
     with zscan.open_scan(whole) as one, zscan.open_scan(parts) as other:
         assert one.equals(other)
@@ -134,20 +146,20 @@ def test_further_parameters_and_model_kinds(capsys):
     assert "not a parameter" in capsys.readouterr().err
 
 
-def test_nothing_but_a_map_is_ever_replaced(capsys, tmp_path, monkeypatch):
+def test_nothing_but_a_map_is_ever_replaced(capsys, tmp_path, monkeypatch, card):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    assert main(["run", "fig2", "-o", "notes.txt", "--force", *SMALL]) == 2
+    assert main(["run", card, "-o", "notes.txt", "--force"]) == 2
     assert (tmp_path / "notes.txt").read_text() == "mine"
     for out in (".", ""):
-        assert main(["run", "fig2", "-o", out, *SMALL]) == 2
+        assert main(["run", card, "-o", out]) == 2
     assert main(["limits", "import", str(tmp_path), "-o", "notes.txt"]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_an_interrupted_scan_exits_with_130(tmp_path):
-    command = [sys.executable, "-m", "zscan", "run", "fig10", "-o", str(tmp_path / "x.h5")]
-    command += ["--set", "axis.m_X.num=2000000", "--set", "output.tile_points=50000"]
+def test_an_interrupted_scan_exits_with_130(tmp_path, card):
+    command = [sys.executable, "-m", "zscan", "run", card, "-o", str(tmp_path / "x.h5")]
+    command += ["--set", "axis.m_X.num=2000000", "--set", "output.tile_points=3000"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("x.h5.tiles/*")) and time.monotonic() < deadline:
@@ -158,12 +170,12 @@ def test_an_interrupted_scan_exits_with_130(tmp_path):
     assert b"continue with --resume" in err
 
 
-def test_usage_errors_exit_with_2(capsys):
+def test_usage_errors_exit_with_2(capsys, card):
     for arguments in (
         [],
         ["run"],
-        ["run", "fig2", "--shard", "3/2"],
-        ["run", "fig2", "--resume", "--force"],
+        ["run", card, "--shard", "3/2"],
+        ["run", card, "--resume", "--force"],
     ):
         with pytest.raises(SystemExit) as error:
             main(arguments)

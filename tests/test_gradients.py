@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from zoo import KINDS_OF_LIMITS
 
 from zscan.constants import M_E, M_MU, M_TAU
 from zscan.constraints import SEARCHES, data_constraints, measured_constraints
@@ -128,13 +129,22 @@ def check_second_derivatives(likelihood, couplings, directions=None):
         assert not faults(names, second), chosen
 
 
-def test_gradients_of_all_limits():
+@pytest.mark.parametrize(
+    "limits",
+    [
+        KINDS_OF_LIMITS,
+        pytest.param(
+            [name for name in data_constraints() if name in SEARCHES], marks=pytest.mark.slow
+        ),
+    ],
+    ids=["of each kind", "all"],
+)
+def test_gradients_of_limits(limits):
     """Charges and mixing of all benchmarks and more; measurements follow below, with second
     derivatives.
     """
     couplings = charged_couplings()
     names = ["m_X", *couplings]
-    limits = [name for name in data_constraints() if name in SEARCHES]
     likelihood = log_likelihood(Model("mixing by a loop", loop="mu-tau"), limits)
     gradient, chi2 = jax.jit(gradient_of(likelihood, names))(points(couplings, names))
     assert np.isfinite(chi2).all()
@@ -190,23 +200,11 @@ def test_second_derivatives_of_muon_effective_with_r_k():
     check_second_derivatives(log_likelihood("muon-effective", names, "current"), MUON)
 
 
-# One limit of each kind: prompt, with a flight path, dump, invisible, from muons, from many mesons
-# and quarks
-SOME = (
-    "BaBar_Lees2014xha",
-    "KLOE_Babusci2012cr",
-    "E137_Andreas2012mt",
-    "NA64_NA642019imj",
-    "BaBar_TheBABAR2016rlg",
-    "LHCb_Aaij2017rft_prompt",
-)
-
-
 # Compilation takes half a minute each
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["r_k", "b_to_k_nunu", "d_to_pi", "coherent", "kmunux", *(f"searches/{name}" for name in SOME)],
+    ["r_k", "b_to_k_nunu", "d_to_pi", "coherent", *KINDS_OF_LIMITS],
 )
 def test_second_derivatives_of_each_constraint(name):
     check_second_derivatives(

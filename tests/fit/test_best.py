@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -40,22 +41,25 @@ def grid_minimum(problem, result, names, width=3.0, points=81, rounds=4):
 
 
 PROBLEMS = {
-    "g_X of Lmu-Ltau": Problem(
-        "Lmu-Ltau", COMMON, parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1}
+    "g_X of Lmu-Ltau": partial(
+        Problem, "Lmu-Ltau", COMMON, parameters={"g_X": (1e-4, 1e-2)}, fixed={"m_X": 0.1}
     ),
-    "g_V and g_A": Problem(
+    "g_V and g_A": partial(
+        Problem,
         "muon-effective",
         ["delta_a_mu", "trident_ccfr"],
         parameters={"g_V": (0.0, 0.1), "g_A": (-2e-2, 2e-2)},
         fixed={"m_X": 2.6},
     ),
-    "g_V and g_sb": Problem(
+    "g_V and g_sb": partial(
+        Problem,
         "muon-effective",
         ["delta_a_mu", "trident_ccfr", "r_k"],
         parameters={"g_V": (-0.02, 0.02), "g_sb": (-1e-5, 1e-5)},
         fixed={"m_X": 2.6},
     ),
-    "a charge": Problem(
+    "a charge": partial(
+        Problem,
         "Lmu-Ltau",
         COMMON,
         parameters={"g_X": (1e-4, 1e-2), "charge.L.e": (0.0, 1.0)},
@@ -65,13 +69,18 @@ PROBLEMS = {
 
 
 @pytest.fixture(scope="module")
-def fits():
-    return {name: maximum_likelihood(problem) for name, problem in PROBLEMS.items()}
+def problems():
+    return {name: make() for name, make in PROBLEMS.items()}
+
+
+@pytest.fixture(scope="module")
+def fits(problems):
+    return {name: maximum_likelihood(problem) for name, problem in problems.items()}
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_best_fit_agrees_with_iminuit_and_a_grid(fits, name):
-    problem, result = PROBLEMS[name], fits[name]
+def test_best_fit_agrees_with_iminuit_and_a_grid(problems, fits, name):
+    problem, result = problems[name], fits[name]
     assert result.converged
     assert result.edm < 1e-7
     migrad = minuit(problem, result.parameters, minos=False)
@@ -88,8 +97,8 @@ def test_best_fit_agrees_with_iminuit_and_a_grid(fits, name):
 
 
 @pytest.mark.parametrize("name", ["g_X of Lmu-Ltau", "g_V and g_A"])
-def test_covariance_is_that_of_hesse(fits, name):
-    problem, result = PROBLEMS[name], fits[name]
+def test_covariance_is_that_of_hesse(problems, fits, name):
+    problem, result = problems[name], fits[name]
     migrad = minuit(problem, result.parameters, minos=False)
     # HESSE takes finite differences of the gradient, and transforms the bounds: 1 %
     np.testing.assert_allclose(result.covariance, np.array(migrad.covariance), rtol=0.01)
@@ -220,8 +229,8 @@ def test_normal_prior_enters_as_data():
     assert result.errors["theory.delta_a_mu"] == pytest.approx(weight**-0.5, rel=1e-9)
 
 
-def test_starts():
-    problem = PROBLEMS["g_V and g_A"]
+def test_starts(problems):
+    problem = problems["g_V and g_A"]
     units = np.asarray(start_points(problem, 256, 0))
     assert units.shape == (2, 256)
     assert units.min() >= 0.01

@@ -15,10 +15,10 @@ from scipy.optimize import brentq
 from zscan.constants import E_CHARGE
 from zscan.errors import ParameterError, UnknownNameError
 from zscan.kernels import recast
-from zscan.kernels.couplings import Couplings, FermionCoupling, couplings
+from zscan.kernels.couplings import Couplings, FermionCoupling
 from zscan.kernels.kmunux import rate_ratio
 from zscan.limits import excluded_couplings, load, signal_strength, signal_strengths
-from zscan.models import Model
+from zscan.models import Model, couplings
 
 B_3LMU_LOOP = Model(
     "B-3Lmu with eps = g_X/70",
@@ -333,8 +333,12 @@ def test_gradients(value_and_grad):
         np.testing.assert_allclose(gradient[own, k], slope, rtol=2e-6)
 
 
-def test_all_limits_at_once():
-    limits = load()
+@pytest.mark.parametrize(
+    "limits",
+    [[load(name) for name in POINTS], pytest.param(load(), marks=pytest.mark.slow)],
+    ids=["of each kind", "all"],
+)
+def test_limits_at_once(limits):
     edges = np.array([m for limit in limits for m in (limit.mass[0], limit.mass[-1])])
     vetoes = np.array([0.55, 0.78, 1.0, 3.1, 9.4])  # of LHCb
     masses = np.concatenate([edges, edges * (1 + 1e-9), edges * (1 - 1e-9), vetoes, [1e-4, 90.0]])

@@ -238,7 +238,7 @@ def test_gradients_are_those_of_finite_differences():
         {"phase": "flavio", "longitudinal": "full"},
         {"q2_bin": LOW, "g_V_e": 0.01},
     ):
-        gradient = jax.grad(lambda x: rk.r_k(*x, **options))(arguments)  # noqa: B023
+        gradient = jax.jit(jax.grad(lambda x: rk.r_k(*x, **options)))(arguments)  # noqa: B023
         for i, value in enumerate(arguments):
             step = np.zeros(5)
             step[i] = 1e-5 * value
@@ -251,20 +251,21 @@ def test_gradients_are_those_of_finite_differences():
 def test_gradients_are_finite_at_edges_and_for_any_width():
     edges = [math.sqrt(edge) for edge in PAPER]
     near = [edge + shift for edge in edges for shift in (0.0, 1e-10, -1e-10, 1e-15)]
-    gradient = jax.vmap(jax.grad(rk.r_k, argnums=(0, 1, 2, 3, 4)), in_axes=(0, 0, None, None, None))
+    gradient = jax.jit(
+        jax.vmap(jax.grad(rk.r_k, argnums=(0, 1, 2, 3, 4)), in_axes=(0, 0, None, None, None))
+    )
     for ratio in (0.0, 1e-30, 1e-13, 1e-3, 0.3):
         masses = np.array([*near, 1e-3, 0.5, 1.2, 2.0, 2.6, 50.0])
         for part in gradient(masses, ratio * masses, 1e-9, 0.1, 0.05):
             assert np.all(np.isfinite(part))
     # The derivative in the width at zero width, which only interference with the absorptive part
     # has, is its limit.
+    in_width = jax.jit(jax.grad(rk.r_k, argnums=1))
     for m_X in (0.5, 1.0, 2.46, 4.0):
-        at_zero, at_tiny = (
-            jax.grad(rk.r_k, argnums=1)(m_X, w, 1e-9, 0.1, 0.05) for w in (0.0, 1e-12)
-        )
+        at_zero, at_tiny = (in_width(m_X, w, 1e-9, 0.1, 0.05) for w in (0.0, 1e-12))
         assert at_zero != 0
         assert float(at_zero) == pytest.approx(float(at_tiny), rel=1e-6)
-    hessian = jax.hessian(lambda x: rk.r_k(*x))(np.array([1.0, 0.0, 1e-9, 0.1, 0.05]))
+    hessian = jax.jit(jax.hessian(lambda x: rk.r_k(*x)))(np.array([1.0, 0.0, 1e-9, 0.1, 0.05]))
     assert np.all(np.isfinite(hessian))
 
 
@@ -409,21 +410,26 @@ def test_profile_over_g_sb_is_the_range_of_a_fine_grid(electrons):
 
 
 def test_profile_without_coupling_and_its_gradient():
+    @jax.jit
+    def gradient(x, electrons):
+        return jax.grad(lambda x: rk.profile_g_sb(3.0, *x, g_V_e=electrons).minimum)(x)
+
     for arguments in ((0.0, 0.0, 1e-8), (0.1, 0.05, 0.0)):
         reach = rk.profile_g_sb(3.0, 1e-3, *arguments)
         sm = float(rk.r_k_wilson(0.0, 0.0))
         assert (float(reach.minimum), float(reach.maximum)) == pytest.approx((sm, sm), rel=1e-14)
         assert reach.g_sb_minimum == reach.g_sb_maximum == 0
         for electrons in (0.0, 0.01):
-            function = lambda x: rk.profile_g_sb(3.0, *x, g_V_e=electrons).minimum  # noqa: B023, E731
-            assert np.all(np.isfinite(jax.grad(function)(np.array([1e-3, *arguments]))))
+            assert np.all(np.isfinite(gradient(np.array([1e-3, *arguments]), electrons)))
     # Inside the interval g_sb follows the optimum, so the gradient is the partial one (envelope
     # theorem).
     arguments = np.array([1.0, 1e-3, 0.5, 0.2])
     reach = rk.profile_g_sb(*arguments, 9.05e-9)
     assert 0 < abs(reach.g_sb_minimum) < 9.05e-9
-    total = jax.grad(lambda x: rk.profile_g_sb(*x, 9.05e-9).minimum)(arguments)
-    partial = jax.grad(lambda x: rk.r_k(x[0], x[1], reach.g_sb_minimum, x[2], x[3]))(arguments)
+    total = jax.jit(jax.grad(lambda x: rk.profile_g_sb(*x, 9.05e-9).minimum))(arguments)
+    partial = jax.jit(jax.grad(lambda x: rk.r_k(x[0], x[1], reach.g_sb_minimum, x[2], x[3])))(
+        arguments
+    )
     np.testing.assert_allclose(total, partial, rtol=1e-9)
 
 

@@ -171,7 +171,7 @@ def test_broadcasting_and_gradients():
         != eps_at_scale(0.0, np.float32(0.36), np.float32(0.1), 1.0, **B_3LMU).dtype
     )
     function = lambda eps, g_Y, g_X, t: eps_at_scale(eps, g_Y, g_X, t, **B_3LMU)  # noqa: E731
-    gradient = jax.grad(function, argnums=(0, 1, 2, 3))
+    gradient = jax.jit(jax.grad(function, argnums=(0, 1, 2, 3)))
     assert np.isfinite(gradient(0.0, 0.36, 0.0, 0.0)).all()
     point = np.array([0.05, 0.36, 0.2, 10.0])
     for i, found in enumerate(gradient(*point)):
