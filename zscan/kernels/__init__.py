@@ -7,6 +7,7 @@ from zscan.kernels import (
     btokx,
     charm,
     coherent,
+    cosmology,
     g2,
     kmunux,
     mixing,
@@ -15,6 +16,7 @@ from zscan.kernels import (
     recast,
     rk,
     running,
+    scattering,
     trident,
     widths,
 )
@@ -24,6 +26,7 @@ __all__ = [
     "btokx",
     "charm",
     "coherent",
+    "cosmology",
     "g2",
     "kmunux",
     "mixing",
@@ -32,6 +35,7 @@ __all__ = [
     "recast",
     "rk",
     "running",
+    "scattering",
     "trident",
     "widths",
 ]
