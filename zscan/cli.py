@@ -10,7 +10,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import FrameType
 
 import zscan
@@ -67,17 +66,16 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _figure(arguments: argparse.Namespace) -> None:
     from zscan.results.figures import FIGURES
-    from zscan.scans.figure import make_figure
+    from zscan.scans.figure import make_figures
 
-    for number in FIGURES if arguments.number == "all" else [arguments.number]:
-        for path in make_figure(
-            number,
-            arguments.output,
-            points=arguments.points,
-            force=arguments.force,
-            overrides=arguments.set,
-        ):
-            print(path)
+    for path in make_figures(
+        list(FIGURES) if arguments.number == "all" else [arguments.number],
+        arguments.output,
+        points=arguments.points,
+        force=arguments.force,
+        overrides=arguments.set,
+    ):
+        print(path)
 
 
 def _fit(arguments: argparse.Namespace) -> None:
@@ -186,10 +184,9 @@ def _limits_list(arguments: argparse.Namespace) -> None:
 
 
 def _limits_import(arguments: argparse.Namespace) -> None:
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    for limit in zscan.limits.import_darkcast(arguments.path):
-        print(zscan.limits.write_limit(limit, folder / f"{limit.name}.toml"))
+    limits = zscan.limits.import_darkcast(arguments.path)
+    for path in zscan.limits.write_limits(limits, arguments.output, force=arguments.force):
+        print(path)
 
 
 def _parameter(text: str) -> tuple[str, float]:
@@ -273,7 +270,7 @@ def _parser() -> argparse.ArgumentParser:
         help="override a key of its cards, e.g. observables=current",
     )
     figure.add_argument(
-        "--force", action="store_true", help="replace an existing map of another card"
+        "--force", action="store_true", help="replace existing maps of another card"
     )
 
     fit = verb(
@@ -296,7 +293,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the card"
     )
-    fit.add_argument("--force", action="store_true", help="replace an existing file")
+    fit.add_argument("--force", action="store_true", help="replace an existing fit and its figure")
 
     evaluate = verb(
         "evaluate", _evaluate, "one point: every observable and delta chi2 with its reference"
@@ -404,6 +401,7 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument(
         "-o", "--output", default="limits", metavar="DIR", help="folder to write (default limits)"
     )
+    importing.add_argument("--force", action="store_true", help="replace existing limit files")
     importing.set_defaults(command=_limits_import)
 
     for name, command, text in (

@@ -10,7 +10,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from zscan.errors import ForeignFileError, ParameterError, UnknownNameError
+from zscan.errors import ForeignFileError, ParameterError, ResultExistsError, UnknownNameError
 from zscan.limits import (
     LimitError,
     LimitWarning,
@@ -21,6 +21,7 @@ from zscan.limits import (
     load,
     signal_strength,
     write_limit,
+    write_limits,
 )
 from zscan.limits.format import CHOICES
 from zscan.limits.formula import evaluate
@@ -361,6 +362,31 @@ def test_import_of_a_checkout(checkout, tmp_path):
     again = load(write_limit(window, tmp_path / "mine"))
     assert float(signal_strength(again, "dark-photon", 0.27, 1e-3)) == pytest.approx(1.0, rel=1e-12)
     np.testing.assert_allclose(excluded_couplings(dump, "dark-photon", 0.015)[0], 1e-7, rtol=1e-9)
+
+
+def test_limits_share_a_production_table(checkout, tmp_path):
+    with pytest.warns(LimitWarning):
+        window = {limit.name: limit for limit in import_darkcast(checkout)}["B_window"]
+    other = dataclasses.replace(window, name="other")
+    paths = write_limits([window, other], tmp_path / "mine")
+    assert [path.name for path in paths] == ["B_window.toml", "other.toml"]
+    write_limit(dataclasses.replace(window, name="third"), tmp_path / "mine")
+    (table,) = (tmp_path / "mine" / "production").iterdir()
+    before = table.read_bytes()
+
+    shares = window.production_table
+    doubled = dataclasses.replace(shares, shares=2 * shares.shares)
+    fourth = dataclasses.replace(window, name="fourth", production_table=doubled)
+    with pytest.raises(ResultExistsError, match=r"mix\.toml exists; --force"):
+        write_limit(fourth, tmp_path / "mine")
+    for limits in ([window, window], [window, fourth]):
+        with pytest.raises(ParameterError, match="are the same file"):
+            write_limits(limits, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert table.read_bytes() == before
+    write_limit(fourth, tmp_path / "mine", force=True)
+    again = load(tmp_path / "mine" / "fourth.toml")
+    np.testing.assert_array_equal(again.production_table.shares, doubled.shares)
 
 
 def test_import_refuses_what_is_no_checkout(tmp_path):

@@ -143,6 +143,7 @@ def test_an_existing_map_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     first = out.read_bytes(), out.stat().st_mtime_ns
     tile_folder(out).mkdir()  # as if killed before the tiles were gone
     (tile_folder(out) / "tile-000000.h5").touch()
+    (tile_folder(out) / "spec.json").write_text('{"schema": "zscan-tile"}')
     with pytest.raises(ResultExistsError, match=r"small\.h5 exists; --force"):
         run_scan(CARD)
     assert run_scan(CARD, resume=True) == out

@@ -14,17 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from zscan.errors import CardError, Fault, ResultExistsError
+from zscan.errors import CardError, Fault
 from zscan.fit.best import FitResult, maximum_likelihood
 from zscan.fit.nuts import Samples, sample
 from zscan.fit.problem import Normal, Parameter, Problem
 from zscan.fit.profiles import intervals, profile
 from zscan.precision import in_float64
 from zscan.results.figures.corner import save_corner
+from zscan.results.figures.picture import PICTURE
 from zscan.results.fits import LEVELS, FitFile, fit_tables, open_fit
+from zscan.results.outputs import Output, guard
 from zscan.scans.axes import Number, Section, validate
 from zscan.scans.run import run_scan
 from zscan.scans.spec import ScanSpec, load_card
+from zscan.scans.store import map_outputs
 
 _DRAWN = 1e-3  # accuracy of chi2 in a plane, which is for the eye
 _BEYOND = (
@@ -113,15 +116,15 @@ def fit_card(
     (draws, warmup, chains) for NUTS. Defaults: results/NAME.h5 and .png.
 
     Nothing is written, and `NotConvergedError` raised, when the fit has no minimum or the chains do
-    not agree. Raises `CardError` for a faulty card, `ResultExistsError` if the file exists and not
-    `force`, and what `run_scan` raises. `zscan.open_scan` reads the map, `zscan.open_fit` the fit.
+    not agree. Raises `CardError` for a faulty card, `ResultExistsError` if one of the files exists
+    and is not ours or not `force`, before any work, and what `run_scan` raises. `zscan.open_scan`
+    reads the map, `zscan.open_fit` the fit.
     """
     spec = load_card(card, overrides)
     problem, options, sampling = _problem(spec)
     out = Path("results") / f"{spec.name}.h5" if out is None else Path(out)
-    figure = out.with_suffix(".png")
-    if out.exists() and not force:
-        raise ResultExistsError(f"{out} exists; --force replaces it, -o names another file")
+    figure = out.parent / f"{out.stem}.png"
+    guard([*map_outputs(out), Output(figure, PICTURE)], force=force)
     result = maximum_likelihood(problem, starts=options["starts"], seed=options["seed"])
     _ = result.parameters  # raises when there is no minimum
     found = {level: intervals(problem, result, cl=cl) for level, cl in LEVELS}
@@ -137,7 +140,7 @@ def fit_card(
         tables=fit_tables(content),
         command=shlex.join(["zscan", "fit", spec.label, *changes]),
     )
-    save_corner(open_fit(path), figure)
+    save_corner(open_fit(path), figure, force=force)
     return FittedCard(path, figure, result, found, samples)
 
 

@@ -19,9 +19,9 @@ from zscan.limits.format import (
     ProductionTable,
     read_limit,
     read_production,
-    write_limit,
 )
 from zscan.limits.strength import delta_chi2, excluded_couplings, signal_strength, signal_strengths
+from zscan.limits.write import write_limit, write_limits
 
 __all__ = [
     "Limit",
@@ -36,6 +36,7 @@ __all__ = [
     "signal_strength",
     "signal_strengths",
     "write_limit",
+    "write_limits",
 ]
 
 

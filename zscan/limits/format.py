@@ -4,7 +4,6 @@ reported at once.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import tomllib
@@ -231,10 +230,7 @@ def read_limit(
 
     Raises `LimitError` that lists every fault.
     """
-    table = _toml(path)
-    faults = _faults(table)
-    if faults:
-        raise LimitError(str(path), faults)
+    table = read_table(path)
     data = dict(zip(table["columns"], _array(table["rows"]).T, strict=True))
     name = table.get("production_table")
     shares = production(path.parent / "production" / f"{name}.toml") if name else None
@@ -250,6 +246,17 @@ def read_limit(
         problem = f"the table has the mechanisms {', '.join(shares.mechanisms)}"
         raise LimitError(str(path), [Fault("production_table", problem, name)])
     return limit
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The table in a limit file, its production table left aside; raises `LimitError` that lists
+    every fault.
+    """
+    table = _toml(path)
+    faults = _faults(table)
+    if faults:
+        raise LimitError(str(path), faults)
+    return table
 
 
 def _shares_ok(array: np.ndarray) -> bool:
@@ -279,45 +286,6 @@ def check(limit: Limit) -> None:
     faults = _faults(to_table(limit))
     if faults:
         raise LimitError(limit.name, faults)
-
-
-def write_limit(limit: Limit, folder: Path | str) -> Path:
-    """Write `limit` to FOLDER/NAME.toml and its production table to FOLDER/production; `load` reads
-    the file back.
-
-    Raises `LimitError` for a limit that cannot be read back.
-    """
-    check(limit)
-    folder = Path(folder)
-    if limit.production_table is not None:
-        (folder / "production").mkdir(parents=True, exist_ok=True)
-        table = limit.production_table
-        header = {
-            "format": FORMAT,
-            "name": table.name,
-            "references": list(table.references),
-            "note": table.note,
-        }
-        header |= {
-            "columns": ["mass", *table.mechanisms],
-            "rows": np.column_stack([table.mass, table.shares]),
-        }
-        (folder / "production" / f"{table.name}.toml").write_text(_text(header), encoding="utf-8")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{limit.name}.toml"
-    path.write_text(_text(to_table(limit)), encoding="utf-8")
-    return path
-
-
-def _text(table: Mapping[str, Any]) -> str:
-    # json writes strings, numbers and lists as TOML does, but for NaN, which occurs in rows only
-    lines = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}"
-        for key, value in table.items()
-        if key != "rows"
-    ]
-    rows = [f"    [{', '.join(repr(float(x)) for x in row)}]," for row in table["rows"]]
-    return "\n".join([*lines, "rows = [", *rows, "]", ""])
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -11,17 +11,11 @@ import numpy as np
 
 import zscan
 from zscan.charges.catalogue import Catalogue, Column, Selection, columns, parse_selection
-from zscan.errors import (
-    CardError,
-    CorruptFileError,
-    ForeignFileError,
-    ParameterError,
-    ResultExistsError,
-    ZscanError,
-)
+from zscan.errors import CardError, CorruptFileError, ForeignFileError, ParameterError
 from zscan.references import PAPER, label
 from zscan.results.files import new_file, require_space, storage
 from zscan.results.hdf5 import MemoryFile, create_hdf5, open_hdf5
+from zscan.results.outputs import Kind, Output, guard
 
 SCHEMA = "zscan-catalogue"
 SCHEMA_VERSION = 1
@@ -49,16 +43,11 @@ def write_catalogue(path: str | Path, selection: Selection | str, *, force: bool
         raise ParameterError(
             f"{path}: a catalogue is written to a file that ends in .h5, .hdf5 or .csv"
         )
-    if path.exists() and not force:
-        raise ResultExistsError(f"{path} exists; only --force replaces it")
-    if path.exists() and not _is_catalogue(path):
-        raise ResultExistsError(
-            f"{path} exists and is no catalogue: --force replaces catalogues only"
-        )
+    (target,) = guard([Output(path, CATALOGUE)], force=force)
     table = columns(selection.assigned())
     size = sum(column.values.nbytes for column in table) * (3 if path.suffix == _CSV else 1)
-    require_space(path, size)
-    with new_file(path, size, replace=force) as temporary:
+    require_space(target.path, size)
+    with new_file(target.path, size, replace=target.exists) as temporary:
         parts = _csv(selection, table) if path.suffix == _CSV else [_hdf5(selection, table)]
         with storage(path, size), open(temporary, "xb") as file:
             file.writelines(parts)
@@ -177,14 +166,16 @@ def _check(file: h5py.File, path: Path, expected: tuple[Column, ...]) -> None:
         raise ForeignFileError(f"{path}: the columns have different lengths")
 
 
-def _is_catalogue(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    if path.suffix == _CSV:
-        with open(path, "rb") as file:
-            return file.readline(100).decode("utf-8", "replace").strip() == f"# schema: {SCHEMA}"
-    try:
-        with open_hdf5(path) as file:
-            return bool(file.attrs.get("schema") == SCHEMA)
-    except ZscanError:
-        return False
+def _check_schema(path: Path) -> None:
+    """Raise `ForeignFileError` unless a file is a catalogue of any version, `CorruptFileError` for
+    a damaged one.
+    """
+    with storage(path, 0), open(path, "rb") as text:
+        if text.readline(100).rstrip() == f"# schema: {SCHEMA}".encode():
+            return
+    with open_hdf5(path) as file:
+        if str(file.attrs.get("schema")) != SCHEMA:
+            raise ForeignFileError(f"{path}: the root attribute schema is not {SCHEMA!r}")
+
+
+CATALOGUE = Kind("catalogue", _check_schema)

@@ -18,6 +18,7 @@ from zscan.errors import ForeignFileError
 from zscan.results.grid import TileGrid
 from zscan.results.hdf5 import open_hdf5
 from zscan.results.layout import SCHEMA, SCHEMA_VERSION, Field, grid_fields
+from zscan.results.outputs import Kind
 
 _TEXT_SIZE = 16  # bytes of a reference to text of variable length in a file
 
@@ -51,6 +52,17 @@ def open_checked(path: Path) -> Iterator[tuple[h5py.File, Structure]]:
         yield file, _structure(file, path)
 
 
+def check_schema(path: Path) -> None:
+    """Raise `ForeignFileError` unless a file is a map of any version, `CorruptFileError` for a
+    damaged one.
+    """
+    with open_hdf5(path) as file:
+        _require_schema(file, path)
+
+
+MAP = Kind("map", check_schema)
+
+
 def json_attribute(file: h5py.File, name: str) -> Any:
     """A root attribute that holds JSON; raises `ForeignFileError` if it is missing or no text."""
     text = file.attrs.get(name)
@@ -70,11 +82,15 @@ def _list_attribute(file: h5py.File, name: str, kind: type) -> tuple[Any, ...]:
     return tuple(items)
 
 
-def _structure(file: h5py.File, path: Path) -> Structure:
-    if file.attrs.get("schema") != SCHEMA:
+def _require_schema(file: h5py.File, path: Path) -> None:
+    if str(file.attrs.get("schema")) != SCHEMA:
         raise ForeignFileError(
             f"{path}: not written by zscan (the root attribute schema is not {SCHEMA!r})"
         )
+
+
+def _structure(file: h5py.File, path: Path) -> Structure:
+    _require_schema(file, path)
     version = file.attrs.get("schema_version")
     if version != SCHEMA_VERSION:
         raise ForeignFileError(

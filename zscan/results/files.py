@@ -17,6 +17,7 @@ from pathlib import Path
 from zscan.errors import ResultExistsError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _COUNTER = itertools.count()
 _TEMPORARY = re.compile(r"\..+\.(\d+)-\d+@(.+)\.tmp")
 _FOREIGN_AGE = 86400.0  # s after which the temporary file of another host is taken for stale
@@ -25,6 +26,11 @@ _FOREIGN_AGE = 86400.0  # s after which the temporary file of another host is ta
 def temporary_path(path: Path) -> Path:
     """A hidden name beside `path` that no other process or thread uses; it tells whose it is."""
     return path.with_name(f".{path.name}.{os.getpid()}-{next(_COUNTER)}@{socket.gethostname()}.tmp")
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a name is one of `temporary_path`."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 @contextmanager
@@ -52,26 +58,60 @@ def new_file(path: Path, needed: int, *, replace: bool = True) -> Iterator[Path]
     """Yield a temporary path to fill; on success it is synced and becomes `path`, on any error it
     is removed.
 
-    With `replace` False an existing `path` is kept and `ResultExistsError` is raised. Raises
-    `StorageError`."""
+    With `replace` False an existing `path` is kept, even one that appears at the last moment, and
+    `ResultExistsError` is raised. Raises `StorageError`."""
     temporary = temporary_path(path)
     try:
         yield temporary
-        if not replace and path.exists():
-            raise ResultExistsError(f"{path} exists; only --force replaces it")
         with storage(path, needed):
             sync_file(temporary)
-            os.replace(temporary, path)
+            if replace:
+                os.replace(temporary, path)
+            else:
+                _name_new(temporary, path)
             sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_file(path: Path, parts: Iterable[bytes | memoryview]) -> None:
-    """Write `parts` in turn to `path`, replacing what is there. Raises `StorageError`."""
+def _name_new(temporary: Path, path: Path) -> None:
+    """Give a finished file the name `path`, which no file may have: the system itself refuses it
+    then.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise _appeared(path) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # A file system without hard links: an empty file of our own takes the name first
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            raise _appeared(path) from None
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _appeared(path: Path) -> ResultExistsError:
+    return ResultExistsError(f"{path} exists; only --force replaces it")
+
+
+def write_file(path: Path, parts: Iterable[bytes | memoryview], *, replace: bool = True) -> None:
+    """Write `parts` in turn to `path`; what is there is replaced, or kept with `replace` False.
+
+    Raises `StorageError` and, with `replace` False, `ResultExistsError`."""
     parts = list(parts)
-    size = sum(map(len, parts))
-    with new_file(path, size) as temporary, storage(path, size), open(temporary, "xb") as file:
+    size = sum(len(part) for part in parts)
+    with (
+        new_file(path, size, replace=replace) as temporary,
+        storage(path, size),
+        open(temporary, "xb") as file,
+    ):
         file.writelines(parts)
 
 

@@ -23,17 +23,18 @@ import jax
 from tqdm import tqdm
 
 import zscan
-from zscan.errors import IncompleteScanError, ParameterError, ResultExistsError
+from zscan.errors import IncompleteScanError, ParameterError
 from zscan.results.check import json_attribute, open_checked
-from zscan.results.files import remove_stale, require_space
+from zscan.results.files import require_space
 from zscan.results.grid import Tile, tile_grid
 from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, MapTable
+from zscan.results.outputs import guard, target_of
 from zscan.results.schema import map_writer, write_map
 from zscan.scans.cards import TABLE_LABEL
 from zscan.scans.executors import executor_class
 from zscan.scans.profiled import profiled_observables
 from zscan.scans.spec import ScanSpec, load_card
-from zscan.scans.store import TILE_OVERHEAD, TileStore, require_same_spec
+from zscan.scans.store import TILE_OVERHEAD, TileStore, map_outputs, require_same_spec
 from zscan.scans.tiles import TileEvaluator
 
 Card = str | Path | Mapping[str, Any] | ScanSpec
@@ -61,9 +62,10 @@ def run_scan(
     `card` is a path, the name of a shipped card, a table or a `ScanSpec`; `overrides` are
     "axis.m_X.num=400". Tiles are kept in OUT.h5.tiles/ until the map is complete: after a crash or
     an interrupt `resume=True` continues, with the same numbers; with a complete map of the same
-    spec it returns at once. `force=True` discards what is there. `shard=(i, n)`, 1 <= i <= n,
-    computes every n-th tile only and makes no map: `merge_scan` does when all are there; it
-    continues by itself. `progress` shows a bar on stderr (default: if it is a terminal). `command`
+    spec it returns at once. `force=True` discards a map and tiles, and nothing else that is there.
+    `shard=(i, n)`, 1 <= i <= n, computes every n-th tile only and makes no map: `merge_scan` does
+    when all are there; it continues by itself. If `out` is a link, map and tiles lie where it
+    points to. `progress` shows a bar on stderr (default: if it is a terminal). `command`
     is recorded, `tables` are stored beside the map.
 
     Numbers are evaluated in float64; those beyond the range of the stored dtype are stored as its
@@ -86,35 +88,26 @@ def run_scan(
         raise ParameterError("--resume and --force exclude each other")
     spec = _spec(card, overrides)
     out = Path("results") / f"{spec.name}.h5" if out is None else Path(out)
-    if not out.name or out.is_dir():
-        raise ParameterError(
-            f"{str(out)!r} is not usable as the name of a map: it must name a file"
-        )
-    if force and out.exists() and not _is_hdf5(out):
-        raise ResultExistsError(f"{out} exists and is no HDF5 file: --force replaces maps only")
     resume = resume or shard is not None
+    target, _ = guard(map_outputs(out, may_exist=resume), force=force)
     header = replace(map_header(spec, command or _command(spec)), tables=tuple(tables))
-    store = TileStore(out, spec.hash, spec.canonical(), header)
-    if out.exists() and not force:
-        if not resume:
-            raise ResultExistsError(f"{out} exists; --force replaces it, -o names another file")
-        if _is_complete(out, store):
-            store.remove()
-            return out
+    store = TileStore(target.path, spec.hash, spec.canonical(), header)
+    if target.exists and not force and _is_complete(target.path, store):
+        store.remove()
+        return out
     # A first look before the tiles of a hopelessly large grid are even counted.
     map_bytes = _bytes(store.header, store.grid.points, 1) if shard is None else 0
-    require_space(out, map_bytes)
+    require_space(target.path, map_bytes)
     store.prepare(resume=resume, force=force)
-    remove_stale(out.parent, out.name)
     done = store.done()
     mine = [tile for tile in store.grid if shard is None or tile.index % shard[1] == shard[0] - 1]
     todo = [tile for tile in mine if tile.index not in done]
-    require_space(out, map_bytes + _bytes(store.header, _points(todo), len(todo)))
+    require_space(target.path, map_bytes + _bytes(store.header, _points(todo), len(todo)))
     with _sigterm_as_interrupt(), _bar(spec, mine, todo, progress) as bar:
         if shard is not None:
             execute(spec, store, None, bar).run(todo)
             return out
-        with map_writer(out, store.header, replace=out.exists()) as writer:
+        with map_writer(target.path, store.header, replace=target.exists) as writer:
             execute(spec, store, writer, bar).run(
                 todo, [tile for tile in mine if tile.index in done]
             )
@@ -131,9 +124,9 @@ def merge_scan(out: str | Path, *, partial: bool = False, force: bool = False) -
     Every tile is compared with its digest: `CorruptFileError`. `StorageError`: no tiles there, or
     no space."""
     out = Path(out)
-    store = TileStore.load(out)
-    exists = out.exists()
-    if exists and not force and _is_complete(out, store):
+    store = TileStore.load(target_of(out))
+    target, _ = guard(map_outputs(out, may_exist=True), force=force)
+    if target.exists and not force and _is_complete(target.path, store):
         store.remove()
         return out
     done = store.done()
@@ -144,8 +137,8 @@ def merge_scan(out: str | Path, *, partial: bool = False, force: bool = False) -
             f"{store.folder}: {len(missing)} of {store.grid.count} tiles are missing ({shown}); "
             "continue the scan with --resume, or merge what is there with --partial"
         )
-    require_space(out, _bytes(store.header, store.grid.points, 1))
-    write_map(out, store.header, store, missing, replace=exists)
+    require_space(target.path, _bytes(store.header, store.grid.points, 1))
+    write_map(target.path, store.header, store, missing, replace=target.exists)
     if not missing:
         store.remove()
     return out
@@ -256,11 +249,6 @@ def _command(spec: ScanSpec) -> str:
     return shlex.join(
         ["zscan", "run", spec.label, *(part for text in spec.overrides for part in ("--set", text))]
     )
-
-
-def _is_hdf5(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _is_complete(out: Path, store: TileStore) -> bool:

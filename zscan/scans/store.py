@@ -14,11 +14,19 @@ from typing import Any
 import h5py
 import numpy as np
 
-from zscan.errors import CorruptFileError, ResultExistsError, ResumeMismatchError, StorageError
-from zscan.results.files import remove_stale, storage, write_file
+from zscan.errors import (
+    CorruptFileError,
+    ForeignFileError,
+    ResultExistsError,
+    ResumeMismatchError,
+    StorageError,
+)
+from zscan.results.check import MAP
+from zscan.results.files import is_temporary, remove_stale, storage, write_file
 from zscan.results.grid import Tile
 from zscan.results.hdf5 import MemoryFile, create_hdf5, create_plain, open_hdf5
 from zscan.results.layout import SCHEMA_VERSION, Field, MapHeader
+from zscan.results.outputs import Kind, Output, target_of
 from zscan.results.schema import Digests, Rows
 
 _SCHEMA = "zscan-tile"
@@ -31,6 +39,31 @@ TILE_OVERHEAD = 65536  # bytes of a tile file beside its values, generously
 def tile_folder(out: Path) -> Path:
     """Folder of the tiles of the map `out`."""
     return out.with_name(f"{out.name}.tiles")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `ForeignFileError` unless a folder is one of tiles, or holds nothing yet."""
+
+    def is_ours() -> bool:
+        try:
+            table = json.loads((folder / _SPEC_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(table, dict) and table.get("schema") == _SCHEMA
+
+    # Another shard may make spec.json, which comes before any tile, between the first two looks.
+    if not (is_ours() or all(is_temporary(path) for path in folder.iterdir()) or is_ours()):
+        raise ForeignFileError(f"{folder}: there is no {_SPEC_FILE} of a scan in it")
+
+
+TILES = Kind("tile folder", check_folder, folder=True)
+
+
+def map_outputs(out: Path, *, may_exist: bool = False) -> tuple[Output, Output]:
+    """The outputs of a scan for `guard`: the map, which `may_exist`, and the folder of its tiles,
+    beside the file itself where `out` is a link to it. `TileStore.prepare` decides on tiles.
+    """
+    return Output(out, MAP, may_exist), Output(tile_folder(target_of(out)), TILES, may_exist=True)
 
 
 def differing_keys(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -194,8 +227,10 @@ class TileStore:
             }, digests
 
     def remove(self) -> None:
-        """Delete the tiles and the folder, which stays if anything else lies in it."""
-        if not self.folder.is_dir():
+        """Delete the tiles and the folder, which stays if anything else lies in it; not through a
+        link.
+        """
+        if self.folder.is_symlink() or not self.folder.is_dir():
             return
         for path in self.folder.iterdir():
             if _TILE_FILE.fullmatch(path.name):

@@ -19,6 +19,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from zscan.results.figures import style
+from zscan.results.figures.picture import save_picture
 from zscan.results.fits import FitFile
 
 _LEVELS_2D = (2.296, 5.991)  # chi2 of two parameters at 68.27 and 95 %
@@ -67,9 +68,10 @@ def draw_corner(fit: FitFile) -> Figure:
     return figure
 
 
-def save_corner(fit: FitFile, path: str | Path) -> Path:
-    """Draw and write a PNG whose metadata name the map and the command."""
-    path = Path(path)
+def save_corner(fit: FitFile, path: str | Path, *, force: bool = False) -> Path:
+    """Draw and write a PNG whose metadata name the map and the command. Raises as
+    `zscan.results.figures.picture.save_picture`, which `force` is for.
+    """
     metadata = {
         "Title": f"Fit {fit.attributes['name']}",
         "Software": f"zscan {json.loads(str(fit.attributes['versions']))['zscan']}",
@@ -77,10 +79,7 @@ def save_corner(fit: FitFile, path: str | Path) -> Path:
         "spec_hash": str(fit.attributes["spec_hash"]),
         "command": str(fit.attributes["command"]),
     }
-    temporary = path.with_name(f".{path.name}.part")
-    draw_corner(fit).savefig(temporary, dpi=200, metadata=metadata, format="png")
-    temporary.replace(path)
-    return path
+    return save_picture(draw_corner(fit), path, metadata, force=force)
 
 
 def _draw_profile(axes: Axes, fit: FitFile, name: str) -> None:

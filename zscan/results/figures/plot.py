@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from zscan.results.figures import style
 from zscan.results.figures.layers import Layer, level, rests_on
+from zscan.results.figures.picture import save_picture
 from zscan.results.rule import measurement
 
 _SELECT_TOLERANCE = 1e-9
@@ -154,11 +155,12 @@ def _shown(spec: FigureSpec, maps: Sequence[xr.Dataset]) -> dict[str, tuple[xr.D
     return found
 
 
-def save(spec: FigureSpec, maps: Sequence[xr.Dataset], path: str | Path) -> Path:
+def save(
+    spec: FigureSpec, maps: Sequence[xr.Dataset], path: str | Path, *, force: bool = False
+) -> Path:
     """Draw and write a PNG whose metadata name the scans: spec hashes, zscan version, command and
-    caption.
+    caption. Raises as `zscan.results.figures.picture.save_picture`, which `force` is for.
     """
-    path = Path(path)
     metadata = {
         "Title": f"Fig {spec.number} of arXiv:2107.07518",
         "Software": f"zscan {_version(maps[0])}",
@@ -166,10 +168,7 @@ def save(spec: FigureSpec, maps: Sequence[xr.Dataset], path: str | Path) -> Path
         "spec_hash": ", ".join(str(data.attrs["spec_hash"]) for data in maps),
         "command": f"zscan figure {spec.number}",
     }
-    temporary = path.with_name(f".{path.name}.part")
-    draw(spec, maps).savefig(temporary, dpi=200, metadata=metadata, format="png")
-    temporary.replace(path)
-    return path
+    return save_picture(draw(spec, maps), path, metadata, force=force)
 
 
 def _version(data: xr.Dataset) -> str:
