@@ -74,6 +74,7 @@ def _figure(arguments: argparse.Namespace) -> None:
         points=arguments.points,
         force=arguments.force,
         overrides=arguments.set,
+        constraints=arguments.constraints,
     ):
         print(path)
 
@@ -268,6 +269,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="KEY=VALUE",
         help="override a key of its cards, e.g. observables=current",
+    )
+    figure.add_argument(
+        "--constraints",
+        nargs="+",
+        metavar="NAME",
+        help="draw these layers only: names, patterns, or paper for exactly what the paper used",
     )
     figure.add_argument(
         "--force", action="store_true", help="replace existing maps of another card"
