@@ -64,7 +64,7 @@ def thermal_ratio(m_X: ArrayLike, sum_g_nu_squared: ArrayLike) -> Float[Array, "
     """Rate of inverse decays nu nubar -> X over the expansion rate at T = m_X/3: equilibrium above
     1.
 
-    Gamma K_1(3)/K_2(3) / H with Gamma = m_X sum g_nu^2/(24 pi) and H = 1.66 sqrt(10.75) T^2/M_Pl.
+    Gamma K_1(3)/K_2(3) / H with Gamma = m_X sum g_nu^2/(24 pi) and H = sqrt(4 pi^3/45 10.75) T^2/M_Pl.
     m_X > 0 in GeV (NaN otherwise), arguments broadcast; radiation of the Standard Model at 1 to 100
     MeV.
 
@@ -73,7 +73,7 @@ def thermal_ratio(m_X: ArrayLike, sum_g_nu_squared: ArrayLike) -> Float[Array, "
     """
     m_X, squared = as_float64(m_X, sum_g_nu_squared)
     positive = m_X > 0
-    hubble_over_m = 1.66 * math.sqrt(10.75) / 9 * jnp.where(positive, m_X, 1.0) / M_PLANCK.value
+    hubble_over_m = math.sqrt(4 * math.pi**3 / 45 * 10.75) / 9 * jnp.where(positive, m_X, 1.0) / M_PLANCK.value
     rate_over_m = squared / (24 * math.pi) * _BESSEL
     return jnp.where(positive, rate_over_m / hubble_over_m, jnp.nan)
 
