@@ -96,15 +96,16 @@ def test_shifted_model_has_no_borexino_effect():
 
 def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
     assert f.constraints == measured_constraints()
-    assert set(f.constraints) - set(f.summed) == {"trident_nutev"}
+    assert set(f.constraints) - set(f.summed) == {"trident_nutev", "nsi"}
     terms = f.terms(0.1, 1e-3)
     np.testing.assert_allclose(
         f(0.1, 1e-3), -0.5 * np.nansum([terms[name] for name in f.summed]), rtol=1e-14
     )
     assert {name for name, term in terms.items() if np.isnan(term)} == {
         "r_k",
-        "b_to_k_nunu",
-    }  # no b -> s coupling
+        "b_to_k_nunu",  # no b -> s coupling
+        "nsi",  # no charge of matter
+    }
     assert all(np.isnan(value) for value in f.terms(-1.0, 1e-3).values())
     assert f(-1.0, 1e-3) == 0
     assert log_likelihood("Lmu-Ltau", ["trident_nutev", "borexino"]).summed == (

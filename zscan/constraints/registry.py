@@ -77,6 +77,7 @@ ALTERNATIVES = (
     ("trident_ccfr", "trident_nutev"),
     ("searches/LHCb_Aaij2019bvg_prompt", "searches/LHCb_Aaij2017rft_prompt"),
     ("searches/KLOE_Anastasi2018azp_combined", "searches/KLOE_Anastasi2015qla"),
+    ("matter", "nsi"),
 )
 
 
