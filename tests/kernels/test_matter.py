@@ -201,8 +201,8 @@ def chi2_of(charges, n, kappa, **options):
 @pytest.mark.parametrize(("charges", "n", "scale", "sun", "earth"), CHI2)
 def test_chi2_reference_values(charges, n, scale, sun, earth):
     found = chi2_of(charges, n, 1 / (FERMI * scale**2))
-    np.testing.assert_allclose(found[0], sun, rtol=0, atol=0.02 if sun < 10 else 0.3)
-    np.testing.assert_allclose(found[1], earth, rtol=1e-4)
+    np.testing.assert_allclose(found[0], sun, rtol=0, atol=0.01 if sun < 10 else 0.05)
+    np.testing.assert_allclose(found[1], earth, rtol=1e-5, atol=6e-5)  # four digits
 
 
 @pytest.mark.parametrize(("charges", "n", "sun", "earth", "both"), BOUNDS)
@@ -228,7 +228,7 @@ def test_islands_are_kept_and_can_be_left_out():
     for n in (0.0, 1e-9):
         assert abs(float(delta_chi2_solar(kappa, -1.0, 0.0, 0.0, 1.0, n))) < 0.05
         assert float(delta_chi2_solar(kappa, -1.0, 0.0, 0.0, 1.0, n, dark=False)) > 30
-    assert matter.chi2_earth(-1.765, 0.0005) == 0
+    assert matter.chi2_earth(-1.765, 0.0005) < 1e-20
     assert matter.chi2_earth(-1.765, 0.0005, dark=False) > 20
     place = (8.1, "8B", 0.4, 7.5e-5, 0.3, 0.2, 1.0, 0.0)
     mirrored = (8.1, "8B", -0.4, 7.5e-5, -2.3, 0.2, 1.0, 0.0)
@@ -423,7 +423,7 @@ def test_table_against_direct_profiles(recipe):
     )
     direct = direct - recipe.standard()
     error = np.abs(np.asarray(delta_chi2_solar(kappa, X_e, X_mu, X_tau, X_e + n, n)) - direct)
-    for low, high, typical, largest in ((-9, 4, 5e-3, 0.05), (4, 10, 0.02, 0.2)):
+    for low, high, typical, largest in ((-9, 4, 3e-3, 0.05), (4, 25, 0.02, 0.3)):
         chosen = error[(direct >= low) & (direct < high)]
         assert np.sqrt(np.mean(chosen**2)) < typical
         assert chosen.max() < largest
