@@ -96,7 +96,7 @@ def test_shifted_model_has_no_borexino_effect():
 
 def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
     assert f.constraints == measured_constraints()
-    assert set(f.constraints) - set(f.summed) == {"trident_nutev", "electron_g2_cs"}
+    assert set(f.constraints) - set(f.summed) == {"trident_nutev", "electron_g2_cs", "nsi"}
     terms = f.terms(0.1, 1e-3)
     np.testing.assert_allclose(
         f(0.1, 1e-3), -0.5 * np.nansum([terms[name] for name in f.summed]), rtol=1e-14
@@ -105,6 +105,7 @@ def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
         "r_k",
         "b_to_k_nunu",  # no b -> s coupling
         "n_eff",  # too heavy to matter
+        "nsi",  # no charge of matter
     }
     assert all(np.isnan(value) for value in f.terms(-1.0, 1e-3).values())
     assert f(-1.0, 1e-3) == 0

@@ -18,7 +18,7 @@ def covers(intervals, low, high):
 def test_b_3lmu_is_excluded_at_every_mass(eps_over_g):
     found = verdict("B-3Lmu", masses=(1e-3, 1.0), points=150, eps_over_g=eps_over_g)
     assert found.allowed == ()
-    for name in ("nsi", "coherent"):  # each alone, for any sizeable mixing
+    for name in ("matter", "coherent"):  # each alone, for any sizeable mixing
         assert covers(found.killed_by[name], 1e-3, 1.0)
     assert found.killed_together == ()
 
@@ -26,12 +26,12 @@ def test_b_3lmu_is_excluded_at_every_mass(eps_over_g):
 def test_lmu_le_is_excluded_with_and_without_the_electron():
     left = verdict("Lmu-Le", masses=(1e-3, 1.0), points=150)
     assert left.allowed == ()
-    assert all(covers(left.killed_by[name], 1e-3, 1.0) for name in ("nsi", "borexino"))
+    assert all(covers(left.killed_by[name], 1e-3, 1.0) for name in ("matter", "borexino"))
     assert covers(left.killed_by["searches/NA64_NA642019imj"], 1e-3, 0.6)
     assert "coherent" not in left.killed_by
     right = verdict("Lmu-Le-shifted", masses=(1e-3, 1.0), points=150)
     assert right.allowed == ()
-    assert covers(right.killed_by["nsi"], 1e-3, 1.0)
+    assert covers(right.killed_by["matter"], 1e-3, 1.0)
     assert right.killed_by["coherent"][0] == pytest.approx((1e-3, 0.25), rel=0.06)
     assert not {"borexino", "searches/NA64_NA642019imj"} & set(right.killed_by)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from zscan.constraints.base import Constraint, Measured, Point, Prediction
-from zscan.kernels import borexino, coherent, nsi, scattering, trident
+from zscan.kernels import borexino, coherent, matter, nsi, scattering, trident
 
 _TRIDENT_THEORY = ("Altmannshofer:2014pba", "Altmannshofer:2019zhy", "DeVries:1987atn")
 _TRIDENT_RATIO = "sigma / sigma_SM (nu_mu trident)"
@@ -51,19 +51,23 @@ def _coherent(point: Point, _: Measured) -> Prediction:
 
 
 def _nsi(point: Point, measured: Measured) -> Prediction:
-    """Electron-normalised NSI in the Earth over their 95 % bounds, which are options of the
-    measurement.
-    """
-    bounds = measured["nsi"].options
+    """|eps_tautau - eps_mumu| in the Earth over its 95 % bound, an option of the measurement.
+
+    It does not apply where nothing else than eps_ee acts, or nothing at all."""
     x = point.virtual
-    matter = nsi.epsilon(point.m_X, x.e.V, x.u.V, x.d.V, 1.0)
-    tau_mu, mu_e, tau_e = x.nu_tau - x.nu_mu, x.nu_mu - x.nu_e, x.nu_tau - x.nu_e
-    strength = jnp.maximum(
-        jnp.abs(matter * tau_mu) / bounds["tautau_mumu"],
-        # this one is of a fit in which eps_ee = eps_tautau
-        jnp.where(tau_e == 0, jnp.abs(matter * mu_e) / bounds["mumu_ee"], 0.0),
-    )
-    return Prediction(strength)
+    tau_mu = x.nu_tau - x.nu_mu
+    eps = nsi.epsilon(point.m_X, x.e.V, x.u.V, x.d.V, tau_mu)
+    c, n = matter.matter_charges(x.e.V, x.u.V, x.d.V)
+    acts = (tau_mu != 0) & ((c != 0) | (n != 0))
+    none = (x.nu_e == 0) & (x.nu_mu == 0) & (x.nu_tau == 0)
+    return Prediction(jnp.abs(eps) / measured["nsi"].options["tautau_mumu"], applies=acts | none)
+
+
+def _matter(point: Point, measured: Measured) -> Prediction:
+    """chi2 of Sun and Earth; intervals and Y_n of the Earth are options of the measurement."""
+    x = point.virtual
+    couplings = x.e.V, x.u.V, x.d.V, x.nu_e, x.nu_mu, x.nu_tau
+    return Prediction(matter.chi2(point.m_X, *couplings, **measured["matter"].options))
 
 
 CONSTRAINTS = (
@@ -107,4 +111,11 @@ CONSTRAINTS = (
         (),
     ),
     Constraint("nsi", "neutrino oscillations in matter", "eps / its 95 % bound", _nsi, ()),
+    Constraint(
+        "matter",
+        "neutrinos in matter: Sun with KamLAND, Earth",
+        "chi2 (profiled over theta_12, Dm2_21, 8B flux)",
+        _matter,
+        ("Gonzalez-Garcia:2013usa", "Vinyoles:2016djt", "Winter:2004kf"),
+    ),
 )

@@ -80,6 +80,7 @@ ALTERNATIVES = (
     ("electron_g2_rb", "electron_g2_cs"),
     ("searches/LHCb_Aaij2019bvg_prompt", "searches/LHCb_Aaij2017rft_prompt"),
     ("searches/KLOE_Anastasi2018azp_combined", "searches/KLOE_Anastasi2015qla"),
+    ("matter", "nsi"),
 )
 
 
