@@ -54,9 +54,9 @@ def make_figures(
 
     `points` overrides the number of points of every axis, `overrides` any keys of the cards
     ("observables=current"). With `constraints`, such as "paper", only those of each card that are
-    among them are scanned and drawn, and projections. A finished map of the same card is drawn again without a new scan, an
-    interrupted one is resumed; a map of another card is kept unless `force`
-    (`ResumeMismatchError`). A PNG is replaced if zscan drew it. Raises, before any work,
+    among them are scanned and drawn, and projections. A finished map of the same card is drawn
+    again without a new scan, an interrupted one is resumed; a map of another card is kept unless
+    `force` (`ResumeMismatchError`). A PNG is replaced if zscan drew it. Raises, before any work,
     `UnknownNameError` for a figure that does not exist and `ResultExistsError` for a file in the
     way of any output that is not ours, and what `run_scan` raises."""
     for number in numbers:
