@@ -33,7 +33,7 @@ def test_zero_coupling(f):
     assert f.chi2_zero["delta_a_mu"] == pytest.approx((251 / 59) ** 2, rel=1e-14)
     assert f.chi2_zero["trident_ccfr"] == pytest.approx((0.18 / 0.28) ** 2, rel=1e-12)
     assert f.chi2_zero["trident_nutev"] == pytest.approx((0.28 / 1.73) ** 2, rel=1e-12)
-    assert f.chi2_zero["borexino"] == 0
+    assert f.chi2_zero["borexino"] == pytest.approx((0.008 / 0.0650) ** 2, rel=1e-12)
     assert f(0.1, 0.0) == 0
 
 
@@ -99,15 +99,17 @@ def test_shifted_model_has_no_borexino_effect():
 
 def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
     assert f.constraints == measured_constraints()
-    assert set(f.constraints) - set(f.summed) == {"trident_nutev"}
+    assert set(f.constraints) - set(f.summed) == {"trident_nutev", "electron_g2_cs", "nsi"}
     terms = f.terms(0.1, 1e-3)
     np.testing.assert_allclose(
         f(0.1, 1e-3), -0.5 * np.nansum([terms[name] for name in f.summed]), rtol=1e-14
     )
     assert {name for name, term in terms.items() if np.isnan(term)} == {
         "r_k",
-        "b_to_k_nunu",
-    }  # no b -> s coupling
+        "b_to_k_nunu",  # no b -> s coupling
+        "n_eff",  # too heavy to matter
+        "nsi",  # no charge of matter
+    }
     assert all(np.isnan(value) for value in f.terms(-1.0, 1e-3).values())
     assert f(-1.0, 1e-3) == 0
     assert log_likelihood("Lmu-Ltau", ["trident_nutev", "borexino"]).summed == (

@@ -96,6 +96,7 @@ def _figure(arguments: argparse.Namespace) -> None:
         points=arguments.points,
         force=arguments.force,
         overrides=arguments.set,
+        constraints=arguments.constraints,
     ):
         print(path)
 
@@ -136,6 +137,7 @@ def _verdict(arguments: argparse.Namespace) -> None:
         eps_over_g=arguments.eps_over_g,
         observables=arguments.observables,
         masses=(arguments.m_X_min, arguments.m_X_max),
+        constraints=arguments.constraints,
         points=arguments.points,
     )
     print(json.dumps(result.to_table(), indent=2) if arguments.json else result)
@@ -310,6 +312,12 @@ def _parser() -> argparse.ArgumentParser:
         help="override a key of its cards, e.g. observables=current",
     )
     figure.add_argument(
+        "--constraints",
+        nargs="+",
+        metavar="NAME",
+        help="draw these layers only: names, patterns, or paper for exactly what the paper used",
+    )
+    figure.add_argument(
         "--force", action="store_true", help="replace existing maps of another card"
     )
 
@@ -359,7 +367,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--observables", default="paper", metavar="SET")
     evaluate.add_argument(
-        "--constraints", nargs="+", metavar="NAME", help="default: all but projections"
+        "--constraints",
+        nargs="+",
+        metavar="NAME",
+        help="names, patterns, or paper (default: all but projections)",
     )
     evaluate.add_argument("--json", action="store_true")
 
@@ -379,6 +390,12 @@ def _parser() -> argparse.ArgumentParser:
         "--points", type=int, default=400, metavar="K", help="masses (default 400)"
     )
     verdict.add_argument("--observables", default="paper", metavar="SET")
+    verdict.add_argument(
+        "--constraints",
+        nargs="+",
+        metavar="NAME",
+        help="names, patterns, or paper: what the paper uses (default: everything that is data)",
+    )
     verdict.add_argument("--json", action="store_true")
 
     models = verb("models", _models, "list the benchmark models, or show one model")

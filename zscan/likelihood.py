@@ -314,7 +314,9 @@ class Likelihood:
 
 
 def log_likelihood(
-    model: ModelType | str, constraints: Sequence[str] | None = None, observables: str = "paper"
+    model: ModelType | str,
+    constraints: str | Sequence[str] | None = None,
+    observables: str = "paper",
 ) -> Likelihood:
     """The likelihood f(m_X, g_X, eps=0.) of a model (name, path or `Model`) for named constraints.
 

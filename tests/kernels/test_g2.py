@@ -1,4 +1,4 @@
-"""Delta a_mu against 1-D integrals and closed forms in mpmath."""
+"""Delta a of the muon and of other leptons against 1-D integrals and closed forms in mpmath."""
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zscan.constants import M_MU
-from zscan.kernels.g2 import delta_a_mu, loop_functions
+from zscan.constants import ALPHA_EM, M_E, M_MU, M_TAU
+from zscan.kernels.g2 import delta_a, delta_a_mu, loop_functions
 
 # m_X/m_mu: over the validated range, at and around s = 4 (x = 2) and at the changes of branch (s =
 # 10, |w| = 0.4)
@@ -130,3 +130,53 @@ def test_broadcasts_and_accepts_float32():
     m_X, g_V = np.array([[0.1], [1.0]]), np.array([1e-3, 2e-3, 3e-3])
     assert delta_a_mu(m_X, g_V, 0.0).shape == (2, 3)
     assert delta_a_mu(jnp.float32(0.1), jnp.float32(1e-3), 0.0).dtype == jnp.float64
+
+
+# Electron: mpmath, 40 digits, m_e = 0.51099895 MeV; s = m_X^2/m_e^2 from 5e-3 to 7e8; 1e-10
+@pytest.mark.parametrize(
+    ("m_X", "g_V", "g_A", "expected"),
+    [
+        (13.48, 1.798e-6, 5.041e-4, -1.5416348765601808e-17),
+        (6.847, 6.803e-4, 0.0, 2.1765025857206217e-17),
+        (0.06874, 1.373e-5, 0.0, 8.784653810257338e-17),
+        (3.446e-5, -9.549e-4, 1.53e-4, -1.2268583711826508e-7),
+        (0.004001, 2.097e-5, 0.0, 5.375320557847797e-14),
+        (0.02798, 6.366e-5, 1.166e-6, 1.1326023554510562e-14),
+    ],
+)
+def test_electron(m_X, g_V, g_A, expected):
+    np.testing.assert_allclose(delta_a(m_X, g_V, g_A, M_E.value), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("x", [320.0, 1e4, 1e6, 1e8])
+def test_heavy_x_for_a_light_lepton(x):
+    m_X = x * M_E.value
+    exact = [closed_form(mp.mpf(m_X) / mp.mpf(M_E.value), 150)[index] for index in (0, 1)]
+    for index, value in enumerate(loop_functions(m_X, M_E.value)):
+        assert abs(float(float(value) / exact[index] - 1)) <= 1e-11
+
+
+# The dark-photon limit of the electron moment with alpha(Rb) as published curves have it [GeV,
+# eps], arXiv:2102.07781 in DarkCast: 0.48e-12 + 3 x 0.30e-12
+@pytest.mark.parametrize(
+    ("m_X", "eps"),
+    [(0.001, 1.1297e-4), (0.016298, 1.3562e-3), (1.0723, 8.8588e-2), (17.475, 1.4438)],
+)
+def test_published_limit_of_the_electron_moment(m_X, eps):
+    coupling = eps * np.sqrt(4 * np.pi * ALPHA_EM.value)
+    np.testing.assert_allclose(delta_a(m_X, coupling, 0.0, M_E.value), 1.38e-12, rtol=3e-4)
+
+
+def test_delta_a_of_any_lepton():
+    m_X = np.geomspace(1e-5, 1e3, 50)
+    muon = delta_a(m_X, 1e-3, 2e-4, M_MU.value)
+    np.testing.assert_array_equal(muon, delta_a_mu(m_X, 1e-3, 2e-4))
+    # it depends on m_X/m_lepton
+    tau = delta_a(m_X * M_TAU.value / M_MU.value, 1e-3, 2e-4, M_TAU.value)
+    np.testing.assert_allclose(tau, muon, rtol=1e-10)
+    masses = np.array([[M_E.value], [M_MU.value], [M_TAU.value]])
+    assert delta_a(m_X, 1e-3, 0.0, masses).shape == (3, 50)
+    assert np.isnan(delta_a(0.1, 1e-3, 0.0, np.array([0.0, -1.0]))).all()
+    gradient = jax.grad(delta_a, argnums=(0, 1, 2, 3))
+    for place in ((0.01, 0.0, 0.0, M_E.value), (1e4, 1.0, 1.0, M_E.value)):
+        assert np.isfinite(gradient(*place)).all()

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from zscan.kernels._spline import cubic_spline, evaluate
+from zscan.kernels._spline import (
+    cubic_b_spline_coefficients,
+    cubic_b_spline_weights,
+    cubic_spline,
+    evaluate,
+)
 
 KNOTS = np.array([0.0, 0.3, 1.0, 1.2, 2.5, 4.0])
 VALUES = np.stack([np.sin(KNOTS), np.exp(-KNOTS)], axis=1)
@@ -30,3 +35,16 @@ def test_gradient_is_the_spline_derivative_and_zero_outside():
 def test_refuses_knots_that_do_not_increase():
     with pytest.raises(ValueError, match="increasing"):
         cubic_spline(np.array([0.0, 1.0, 1.0, 2.0]), np.zeros(4))
+
+
+def test_b_spline_agrees_with_scipy():
+    values = np.random.default_rng(0).normal(size=(12, 3))
+    coefficients = cubic_b_spline_coefficients(values.T, axis=1).T
+    assert coefficients.shape == (14, 3)
+    x = np.linspace(0.0, 11.0, 101)
+    interval, weights = cubic_b_spline_weights(jax.numpy.asarray(x), 11)
+    found = sum(
+        weight[:, None] * coefficients[np.asarray(interval) + number]
+        for number, weight in enumerate(weights)
+    )
+    np.testing.assert_allclose(found, CubicSpline(np.arange(12), values)(x), atol=1e-14)

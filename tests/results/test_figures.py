@@ -335,7 +335,7 @@ def test_figures_3_to_6_draw_every_layer_that_exists(maps, number):
 @pytest.mark.parametrize(
     ("card", "constraint", "level", "m_X", "expected"),
     [
-        ("fig3", "nsi", 1.0, 0.1, 2.1e-5),
+        ("fig3", "nsi", 1.0, 0.1, 3.65e-5),
         ("fig4-left", "nsi", 1.0, 0.1, 9.1e-5),
         ("fig4-left", "borexino", 1.166, 0.1, 1.46e-4),
         ("fig4-left", "searches/NA64_NA642019imj", 1.0, 0.1, 1.5e-4),

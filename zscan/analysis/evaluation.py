@@ -103,7 +103,7 @@ def evaluate(
     g_X: float,
     eps: float = 0.0,
     *,
-    constraints: Sequence[str] | None = None,
+    constraints: str | Sequence[str] | None = None,
     observables: str = "paper",
     others: Mapping[str, float] | None = None,
 ) -> Evaluation:

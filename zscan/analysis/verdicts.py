@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from zscan.constraints import ALTERNATIVES, data_constraints, measured_values
+from zscan.constraints import data_constraints, measured_values
 from zscan.errors import ParameterError
 from zscan.likelihood import log_likelihood
 from zscan.models import ModelType, load_model
@@ -76,7 +76,7 @@ def verdict(
     points: int = 400,
     eps_over_g: float = 0.0,
     observables: str = "paper",
-    constraints: Sequence[str] | None = None,
+    constraints: str | Sequence[str] | None = None,
 ) -> Verdict:
     """At which masses `model` explains g-2 within `n_sigma`, passing every constraint, and what
     excludes the rest.
@@ -84,8 +84,9 @@ def verdict(
     Masses are `points` logarithmic steps between `masses` [GeV]; at each mass the couplings of the
     g-2 band are covered by 61 points. A coupling is excluded by a constraint whose observable lies
     above its limit (a search whose signal strength exceeds 1), by COHERENT where its chi2 exceeds
-    the minimum over g_X by 3.84. By default all measurements and all limits count, projections and
-    NuTeV (the same quantity as CCFR) do not. `eps_over_g` adds kinetic mixing.
+    the minimum over g_X by 3.84. By default all measurements and all limits count; projections do
+    not, and of several measurements of one quantity or in the same data only the first does;
+    "paper" selects what arXiv:2107.07518 uses. `eps_over_g` adds kinetic mixing.
 
     Raises `ParameterError` for a model whose couplings are not proportional to g_X (a fixed eps, an
     effective model)."""
@@ -100,10 +101,10 @@ def verdict(
         )
     if not 2 <= points <= _MOST_POINTS:
         raise ParameterError(f"points = {points}; allowed: 2 to {_MOST_POINTS}")
-    left_out = {name for group in ALTERNATIVES for name in group[1:]}
-    if constraints is None:
-        constraints = [name for name in data_constraints() if name not in left_out]
-    names = [name for name in constraints if name != "delta_a_mu"]
+    chosen = log_likelihood(
+        loaded, data_constraints() if constraints is None else constraints, observables
+    )
+    names = [name for name in chosen.summed if name != "delta_a_mu"]
     likelihood = log_likelihood(loaded, ["delta_a_mu"], observables)
     others = log_likelihood(loaded, names, observables)
     measured = measured_values(observables)

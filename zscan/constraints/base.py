@@ -4,6 +4,7 @@ measurement.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +19,10 @@ class Constraint:
     its references.
 
     `derived` names further observables that it can store: name -> (long name, units); `inputs`
-    other measurements that its prediction uses. `limit` is the limit curve behind a search."""
+    other measurements that its prediction uses. `limit` is the
+    limit curve behind a search. `m_X_range` [GeV] is where the prediction is validated: outside it
+    the constraint does not apply.
+    """
 
     name: str
     long_name: str
@@ -29,3 +33,4 @@ class Constraint:
     derived: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     limit: str | None = None
+    m_X_range: tuple[float, float] = (0.0, math.inf)

@@ -85,5 +85,6 @@ CONSTRAINTS = (
         "BR(D+ -> pi+ X, X -> nu nubar)",
         _d_to_pi,
         ("MartinCamalich:2020dfe",),
+        m_X_range=(0.0, 0.3),  # of the form factor, and of the recast of the search
     ),
 )

@@ -1,13 +1,15 @@
 """Constraints from neutrinos: trident production, scattering on electrons and nuclei, propagation
 in matter.
-"""
+
+Scattering takes the couplings at q2 = 0. For CHARM-II, q2 = -2 m_e T = -0.012 GeV^2 on average,
+which makes the mixing from a muon-tau loop 3.5 % smaller; that is neglected."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 
 from zscan.constraints.base import Constraint, Measured, Point, Prediction
-from zscan.kernels import borexino, coherent, nsi, trident
+from zscan.kernels import borexino, coherent, matter, nsi, scattering, trident
 
 _TRIDENT_THEORY = ("Altmannshofer:2014pba", "Altmannshofer:2019zhy", "DeVries:1987atn")
 _TRIDENT_RATIO = "sigma / sigma_SM (nu_mu trident)"
@@ -24,25 +26,48 @@ def _borexino(point: Point, _: Measured) -> Prediction:
     return Prediction(rate)
 
 
+def _charm2(point: Point, measured: Measured) -> Prediction:
+    x, options = point.virtual, measured["charm2"].options
+    return Prediction(
+        scattering.charm2_chi2(point.m_X, x.e.V - x.e.A, x.e.V + x.e.A, x.nu_mu, **options)
+    )
+
+
+def _texono(point: Point, _: Measured) -> Prediction:
+    x = point.virtual
+    rate = scattering.rate_ratio("texono", point.m_X, x.e.V - x.e.A, x.e.V + x.e.A, x.nu_e)
+    return Prediction(rate)
+
+
+def _lsnd_nue(point: Point, _: Measured) -> Prediction:
+    x = point.virtual
+    rate = scattering.rate_ratio("lsnd", point.m_X, x.e.V - x.e.A, x.e.V + x.e.A, x.nu_e)
+    return Prediction(rate)
+
+
 def _coherent(point: Point, _: Measured) -> Prediction:
     x = point.virtual
     return Prediction(coherent.chi2(point.m_X, x.u.V, x.d.V, x.nu_e, x.nu_mu))
 
 
 def _nsi(point: Point, measured: Measured) -> Prediction:
-    """Electron-normalised NSI in the Earth over their 95 % bounds, which are options of the
-    measurement.
-    """
-    bounds = measured["nsi"].options
+    """|eps_tautau - eps_mumu| in the Earth over its 95 % bound, an option of the measurement.
+
+    It does not apply where nothing else than eps_ee acts, or nothing at all."""
     x = point.virtual
-    matter = nsi.epsilon(point.m_X, x.e.V, x.u.V, x.d.V, 1.0)
-    tau_mu, mu_e, tau_e = x.nu_tau - x.nu_mu, x.nu_mu - x.nu_e, x.nu_tau - x.nu_e
-    strength = jnp.maximum(
-        jnp.abs(matter * tau_mu) / bounds["tautau_mumu"],
-        # this one is of a fit in which eps_ee = eps_tautau
-        jnp.where(tau_e == 0, jnp.abs(matter * mu_e) / bounds["mumu_ee"], 0.0),
-    )
-    return Prediction(strength)
+    tau_mu = x.nu_tau - x.nu_mu
+    eps = nsi.epsilon(point.m_X, x.e.V, x.u.V, x.d.V, tau_mu)
+    c, n = matter.matter_charges(x.e.V, x.u.V, x.d.V)
+    acts = (tau_mu != 0) & ((c != 0) | (n != 0))
+    none = (x.nu_e == 0) & (x.nu_mu == 0) & (x.nu_tau == 0)
+    return Prediction(jnp.abs(eps) / measured["nsi"].options["tautau_mumu"], applies=acts | none)
+
+
+def _matter(point: Point, measured: Measured) -> Prediction:
+    """chi2 of Sun and Earth; intervals and Y_n of the Earth are options of the measurement."""
+    x = point.virtual
+    couplings = x.e.V, x.u.V, x.d.V, x.nu_e, x.nu_mu, x.nu_tau
+    return Prediction(matter.chi2(point.m_X, *couplings, **measured["matter"].options))
 
 
 CONSTRAINTS = (
@@ -58,6 +83,27 @@ CONSTRAINTS = (
         ("Harnik:2012ni", "Esteban:2020cvm"),
     ),
     Constraint(
+        "charm2",
+        "muon neutrino-electron scattering, neutrinos and antineutrinos, CHARM-II",
+        "chi2 (two rates over their SM values)",
+        _charm2,
+        ("Harnik:2012ni", "Bauer:2018onh"),
+    ),
+    Constraint(
+        "texono",
+        "reactor antineutrino-electron scattering, TEXONO",
+        "rate / SM rate (reactor antinu_e)",
+        _texono,
+        ("Harnik:2012ni", "Mueller:2011nm"),
+    ),
+    Constraint(
+        "lsnd_nue",
+        "electron neutrino-electron scattering, LSND",
+        "rate / SM rate (nu_e of muon decay)",
+        _lsnd_nue,
+        ("Harnik:2012ni",),
+    ),
+    Constraint(
         "coherent",
         "coherent elastic neutrino-nucleus scattering, COHERENT CsI",
         "chi2 (profiled over three pulls)",
@@ -65,4 +111,11 @@ CONSTRAINTS = (
         (),
     ),
     Constraint("nsi", "neutrino oscillations in matter", "eps / its 95 % bound", _nsi, ()),
+    Constraint(
+        "matter",
+        "neutrinos in matter: Sun with KamLAND, Earth",
+        "chi2 (profiled over theta_12, Dm2_21, 8B flux)",
+        _matter,
+        ("Gonzalez-Garcia:2013usa", "Vinyoles:2016djt", "Winter:2004kf"),
+    ),
 )

@@ -5,22 +5,24 @@ rest on.
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from jax import Array
 
-from zscan.constraints import flavour, muon, neutrinos, searches
+from zscan.constraints import cosmology, electron, flavour, muon, neutrinos, searches
 from zscan.constraints.base import Constraint
 from zscan.constraints.measurements import BASE_SET, Measurement, measurements, of_limit
 from zscan.constraints.searches import SEARCHES, predict_searches
+from zscan.constraints.selections import SELECTIONS
 from zscan.errors import UnknownNameError, nearest
 from zscan.limits import load
 from zscan.models.base import ModelType
 from zscan.models.point import Measured, Point, Prediction
 
-_FAMILIES = (muon, neutrinos, flavour, searches)
+_FAMILIES = (muon, electron, neutrinos, cosmology, flavour, searches)
 _FOUND = {constraint.name: constraint for family in _FAMILIES for constraint in family.CONSTRAINTS}
 # Measurements in the order of their set, then searches
 _CONSTRAINTS = {name: _FOUND[name] for name in measurements(BASE_SET)} | _FOUND
@@ -75,8 +77,10 @@ _BRANCHING_REFERENCES = ("Ilten:2018crw",)
 # present counts.
 ALTERNATIVES = (
     ("trident_ccfr", "trident_nutev"),
+    ("electron_g2_rb", "electron_g2_cs"),
     ("searches/LHCb_Aaij2019bvg_prompt", "searches/LHCb_Aaij2017rft_prompt"),
     ("searches/KLOE_Anastasi2018azp_combined", "searches/KLOE_Anastasi2015qla"),
+    ("matter", "nsi"),
 )
 
 
@@ -118,22 +122,24 @@ def data_constraints() -> tuple[str, ...]:
     return tuple(name for name in _CONSTRAINTS if not is_projection(name))
 
 
-def expand_constraints(patterns: Sequence[str] | None) -> tuple[str, ...]:
-    """Constraint names for names and shell patterns, each once, in the order given; None means all
-    measurements.
+def expand_constraints(patterns: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Constraint names for names, selections and shell patterns, each once, in the order given.
 
+    None means all measurements; "paper" is what arXiv:2107.07518 uses, measurements and limits.
     Raises `UnknownNameError` for a pattern that matches nothing.
 
     >>> expand_constraints(["trident_*", "delta_a_mu"])
     ('trident_ccfr', 'trident_nutev', 'delta_a_mu')
     """
     names: dict[str, None] = {}
+    if isinstance(patterns, str):
+        patterns = [patterns]
     for pattern in measured_constraints() if patterns is None else patterns:
-        matches = [name for name in _CONSTRAINTS if fnmatch.fnmatchcase(name, pattern)]
+        matches: Sequence[str] = SELECTIONS.get(pattern, ())
+        matches = matches or [name for name in _CONSTRAINTS if fnmatch.fnmatchcase(name, pattern)]
         if not matches:
-            raise UnknownNameError(
-                f"unknown constraint {pattern!r}: {nearest(pattern, _CONSTRAINTS)}"
-            )
+            known = (*SELECTIONS, *_CONSTRAINTS)
+            raise UnknownNameError(f"unknown constraint {pattern!r}: {nearest(pattern, known)}")
         names |= dict.fromkeys(matches)
     return tuple(names)
 
@@ -189,7 +195,17 @@ def predict(names: Iterable[str], point: Point, measured: Measured) -> dict[str,
             found[item.name] = (
                 item.predict(point, measured) if item.limit is None else curves[item.limit]
             )
+        found[item.name] = _validated(item, point, found[item.name])
     return found
+
+
+def _validated(item: Constraint, point: Point, prediction: Prediction) -> Prediction:
+    """A prediction that applies inside the validated range of its constraint only."""
+    low, high = item.m_X_range
+    if (low, high) == (0.0, math.inf):
+        return prediction
+    inside = (point.m_X >= low) & (point.m_X <= high)
+    return prediction._replace(applies=inside & prediction.applies)
 
 
 def general_observable(name: str) -> Callable[[Point], Array] | None:

@@ -72,7 +72,7 @@ class Problem:
     """
 
     model: ModelType | str
-    constraints: Sequence[str] | None = None
+    constraints: str | Sequence[str] | None = None
     observables: str = "paper"
     parameters: Mapping[str, Parameter | tuple[float, float]] = field(kw_only=True)
     fixed: Mapping[str, float] = field(default_factory=dict, kw_only=True)

@@ -70,3 +70,28 @@ def evaluate(spline: Spline, x: Array) -> Array:
     c = coefficients[:, interval]
     value = c[0] + t * (c[1] + t * (c[2] + t * c[3]))
     return jnp.where(inside.reshape(inside.shape + (1,) * channels), value, jnp.nan)
+
+
+def cubic_b_spline_coefficients(values: np.ndarray, axis: int) -> np.ndarray:
+    """Coefficients of the uniform, not-a-knot cubic B-spline through `values` along an axis: one
+    more of them at each end.
+    """
+    n = values.shape[axis]
+    matrix = (np.eye(n + 2, k=-1) + 4 * np.eye(n + 2) + np.eye(n + 2, k=1)) / 6
+    for row, ends in ((0, slice(None, 5)), (-1, slice(-5, None))):
+        matrix[row] = 0
+        matrix[row, ends] = 1, -4, 6, -4, 1  # no jump of the third derivative
+    moved = np.moveaxis(values, axis, 0)
+    padded = np.concatenate([0 * moved[:1], moved, 0 * moved[:1]])
+    return np.moveaxis(np.tensordot(np.linalg.inv(matrix), padded, axes=1), 0, axis)
+
+
+def cubic_b_spline_weights(x: Array, intervals: int) -> tuple[Array, tuple[Array, ...]]:
+    """Interval (int32) of x in 0..intervals, and the weights of the four coefficients from the one
+    of that number on.
+    """
+    interval = jnp.clip(jnp.floor(x), 0, intervals - 1)
+    f = x - interval
+    g = 1 - f
+    middle = (4 - 6 * f * f + 3 * f * f * f) / 6, (4 - 6 * g * g + 3 * g * g * g) / 6
+    return interval.astype(jnp.int32), (g * g * g / 6, *middle, f * f * f / 6)

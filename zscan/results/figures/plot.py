@@ -111,7 +111,8 @@ def _panel(axes: Axes, panel: Panel, data: xr.Dataset) -> list[Artist]:
         if panel.select
         else data
     )
-    entries = [entry for layer in panel.layers for entry in layer.draw(axes, selected)]
+    layers = [layer for layer in panel.layers if _is_there(layer, data)]
+    entries = [entry for layer in layers for entry in layer.draw(axes, selected)]
     before, last = map(str, data["delta_chi2"].dims[-2:])
     x = last if last == "m_X" else before  # with m_X last a stored observable is on the y axis
     axes.set_xlim(*data[x].values[[0, -1]])
@@ -151,7 +152,8 @@ def _shown(spec: FigureSpec, maps: Sequence[xr.Dataset]) -> dict[str, tuple[xr.D
     found: dict[str, tuple[xr.Dataset, Layer]] = {}
     for panel in spec.panels(maps):
         for layer in panel.layers:
-            found = dict.fromkeys(rests_on(layer), (maps[panel.map], layer)) | found
+            if _is_there(layer, maps[panel.map]):
+                found = dict.fromkeys(rests_on(layer), (maps[panel.map], layer)) | found
     return found
 
 
@@ -169,6 +171,11 @@ def save(
         "command": f"zscan figure {spec.number}",
     }
     return save_picture(draw(spec, maps), path, metadata, force=force)
+
+
+def _is_there(layer: Layer, data: xr.Dataset) -> bool:
+    """Whether a map holds all that a layer shows: one of a selection of constraints need not."""
+    return set(rests_on(layer)) <= set(data["constraint"].values.tolist())
 
 
 def _version(data: xr.Dataset) -> str:

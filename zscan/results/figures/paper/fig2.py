@@ -10,7 +10,9 @@ from zscan.results.figures.plot import FigureSpec, Panel
 LAYERS = (
     Excluded("trident_ccfr", r"CCFR, $\nu$ trident"),
     Excluded("trident_nutev", r"NuTeV, $\nu$ trident"),
+    Excluded("charm2", r"CHARM-II, $\nu e$ $^\dagger$"),
     Excluded("borexino", r"Borexino, $^7$Be"),
+    Excluded("n_eff", r"$N_{\rm eff}$ $^\dagger$"),
     Excluded("kmunux", r"NA62, $K\to\mu\nu X$"),
     Excluded("searches/BelleII_Adachi2019otg", r"Belle II, $\mu\mu$ + inv."),
     Excluded("searches/BaBar_TheBABAR2016rlg", r"BaBar, $4\mu$"),

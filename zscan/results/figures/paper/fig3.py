@@ -14,6 +14,7 @@ LAYERS = (
     Excluded("borexino", r"Borexino, $^7$Be"),
     Excluded("trident_ccfr", r"CCFR, $\nu$ trident"),
     Excluded("nsi", "NSI, oscillations"),
+    Excluded("matter", r"oscillations in matter $^\dagger$"),
     Excluded("coherent", "COHERENT, CsI"),
     Excluded("kmunux", r"NA62, $K\to\mu\nu X$"),
     Excluded("searches/NA62_CortinaGil2019nuo", r"NA62, $\pi^0\to\gamma X$"),

@@ -9,6 +9,9 @@ from zscan.results.figures.plot import FigureSpec, Panel
 
 LAYERS = (
     Excluded("nsi", "NSI, oscillations"),
+    Excluded("matter", r"oscillations in matter $^\dagger$"),
+    Excluded("charm2", r"CHARM-II, $\nu e$ $^\dagger$"),
+    Excluded("n_eff", r"$N_{\rm eff}$ $^\dagger$"),
     Excluded("searches/BaBar_Lees2017lec", r"BaBar, $\gamma$ + inv."),
     Excluded("searches/BaBar_Lees2014xha", r"BaBar, $\gamma\ell\ell$"),
     Excluded("trident_ccfr", r"CCFR, $\nu$ trident"),

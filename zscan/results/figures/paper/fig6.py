@@ -15,6 +15,8 @@ LAYERS = (
     Excluded("kmunux", r"NA62, $K\to\mu\nu X$ $^\dagger$"),
     Excluded("searches/NA64_NA642019imj", r"NA64, invisible $^\dagger$"),
     Excluded("borexino", r"Borexino, $^7$Be"),
+    Excluded("charm2", r"CHARM-II, $\nu e$ $^\dagger$"),
+    Excluded("n_eff", r"$N_{\rm eff}$ $^\dagger$"),
     Band("delta_a_mu", r"$(g-2)_\mu$"),
 )
 
