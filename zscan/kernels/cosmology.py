@@ -73,7 +73,9 @@ def thermal_ratio(m_X: ArrayLike, sum_g_nu_squared: ArrayLike) -> Float[Array, "
     """
     m_X, squared = as_float64(m_X, sum_g_nu_squared)
     positive = m_X > 0
-    hubble_over_m = math.sqrt(4 * math.pi**3 / 45 * 10.75) / 9 * jnp.where(positive, m_X, 1.0) / M_PLANCK.value
+    hubble_over_m = (
+        math.sqrt(4 * math.pi**3 / 45 * 10.75) / 9 * jnp.where(positive, m_X, 1.0) / M_PLANCK.value
+    )
     rate_over_m = squared / (24 * math.pi) * _BESSEL
     return jnp.where(positive, rate_over_m / hubble_over_m, jnp.nan)
 
