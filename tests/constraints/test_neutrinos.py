@@ -144,7 +144,7 @@ def test_kinetic_mixing_does_not_rescue_them():
 
 
 # Lowest masses [GeV] that Borexino allows L_mu - L_tau for Delta a_mu = 133, 251, 369e-11, by
-# independent code, two digits: 1.166 is what the first choice of errors gave
+# independent code, on a grid of 1 % in mass: 1.166 is what the first choice of errors gave
 @pytest.mark.parametrize(
     ("level", "masses"),
     [(1.166, (6.6e-3, 9.4e-3, 11.7e-3)), (1.113, (7.3e-3, 10.4e-3, 13.0e-3))],
@@ -158,4 +158,4 @@ def test_where_borexino_leaves_lmu_ltau(level, masses):
         return float(f.evaluate({"m_X": m_X, "g_X": g_X})["borexino"].observable) - level
 
     for target, expected in zip((133e-11, 251e-11, 369e-11), masses, strict=True):
-        assert brentq(excess, 3e-3, 0.03, (target,)) == pytest.approx(expected, abs=6e-5)
+        assert brentq(excess, 3e-3, 0.03, (target,)) == pytest.approx(expected, rel=0.01)
