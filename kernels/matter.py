@@ -195,7 +195,7 @@ def profile(d_e: Array, d_t: Array, c: Array, n: Array, octant: Array) -> Array:
             ((inside <= low) & (mirror * slope > 0)) | ((inside >= high) & (mirror * slope < 0))
         )
         diagonal = jnp.where(free, damping * jnp.diag(curvature), 1.0)
-        matrix = jnp.where(free[:, None] & free, curvature, 0.0) + jnp.diag(diagonal)
+        matrix = jnp.where(free[:, None] & free[None, :], curvature, 0.0) + jnp.diag(diagonal)
         change = jnp.clip(jnp.linalg.solve(matrix, jnp.where(free, slope, 0.0)), -LARGEST, LARGEST)
         trial = mirror * jnp.clip(mirror * (place - change), low, high)
         found = jnp.sum(pulls(trial) ** 2)
