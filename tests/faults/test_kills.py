@@ -23,7 +23,7 @@ format = 1
 name = "small"
 model = "Lmu-Ltau"
 constraints = ["delta_a_mu", "borexino"]
-axis.g_X = { min = 1e-5, max = 1e-1, num = 120, scale = "log" }
+axis.g_X = { min = 1e-5, max = 1e-1, num = 80, scale = "log" }
 fixed.m_X = 0.1
 output.tile_points = 1
 fit = { points = 5, starts = 4 }
