@@ -64,15 +64,9 @@ def thermal_ratio(m_X: ArrayLike, sum_g_nu_squared: ArrayLike) -> Float[Array, "
     """Rate of inverse decays nu nubar -> X over the expansion rate at T = m_X/3: equilibrium above
     1.
 
-<<<<<<< HEAD
-    Gamma K_1(3)/K_2(3) / H with Gamma = m_X sum g_nu^2/(24 pi), H = sqrt(4 pi^3/45 10.75) T^2/M_Pl.
-    m_X > 0 in GeV (NaN otherwise), arguments broadcast; radiation of the Standard Model at 1 to 100
-    MeV.
-=======
     Gamma K_1(3)/K_2(3) / H with Gamma = m_X sum g_nu^2/(24 pi), H = sqrt(4 pi^3/45 10.75) T^2/M_Pl
     (radiation of the Standard Model at 1 to 100 MeV). m_X > 0 in GeV (NaN otherwise), arguments
     broadcast.
->>>>>>> wt-n1
 
     >>> round(float(thermal_ratio(0.01, 5.6e-20)), 2)  # g = 2.4e-10
     0.98
