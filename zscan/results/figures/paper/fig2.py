@@ -50,6 +50,7 @@ SPEC = FigureSpec(
         "NSI vanish identically: electrons and quarks carry no charge, and kinetic mixing cancels "
         "in neutral matter. ATLAS (1906.09272) is absent: its curve is not available. NA62 K -> mu "
         "nu X is derived, not the published curve; the Belle II projections are scaled by "
-        "luminosity, the other projections are third-party digitisations."
+        "luminosity, the other projections are third-party digitisations. "
+        "Layers with a dagger go beyond the paper: CHARM-II and N_eff."
     ),
 )

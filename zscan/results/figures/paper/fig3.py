@@ -38,6 +38,7 @@ SPEC = FigureSpec(
         "B - 3 L_mu with eps/g_X = 1 at all masses (a sizeable mixing; the value in the paper is "
         "not known). NSI bounds are provisional: the tables of arXiv:2009.14220 were not "
         "available. COHERENT: chi2 above its minimum over g_X at the same mass by 3.84 (95 %, one "
-        "degree of freedom)."
+        "degree of freedom). "
+        "The layer with a dagger, oscillations in matter, goes beyond the paper."
     ),
 )

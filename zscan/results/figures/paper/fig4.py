@@ -43,6 +43,7 @@ SPEC = FigureSpec(
         "Left: L_mu - L_e without kinetic mixing; right: eps = -g_X/e, which decouples the "
         "electron. A layer that does not exist in a panel is empty there: no quark coupling on the "
         "left, no electron coupling on the right. NSI bounds are provisional. COHERENT: chi2 above "
-        "its minimum over g_X at the same mass by 3.84 (95 %, one degree of freedom)."
+        "its minimum over g_X at the same mass by 3.84 (95 %, one degree of freedom). "
+        "Layers with a dagger go beyond the paper."
     ),
 )

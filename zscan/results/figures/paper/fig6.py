@@ -40,6 +40,7 @@ SPEC = FigureSpec(
         "Electron purely axial, muon nearly vectorial, no quark charges, no kinetic mixing. Layers "
         "with a dagger go beyond the paper: searches recast with axial couplings (acceptance as "
         "for vector ones) and K -> mu nu X with its 1/m_X^2 growth. NSI and COHERENT vanish: no "
-        "vector coupling to electrons and quarks."
+        "vector coupling to electrons and quarks. "
+        "CHARM-II excludes the whole band of both models."
     ),
 )
