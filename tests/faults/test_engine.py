@@ -31,13 +31,16 @@ from zscan.scans.store import TileStore, tile_folder
 # A command line with an executor that takes its time, one that hangs in a long call, and slow
 # merges and fits; what hangs says so by making a file.
 CHILD = """
-import hashlib, sys, time
+import hashlib, signal, sys, time
 from pathlib import Path
 import zscan.cli
 import zscan.fit.card
 from zscan.scans import executors
 from zscan.scans.store import TileStore
 
+# Whoever runs the tests in the background ignores signals, and so would their children
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 ready = Path(sys.argv.pop(1))
 
 class Slow(executors.Inline):

@@ -200,7 +200,7 @@ def test_degenerate_scalars():
 def test_symmetry(log_M1, log_M2, Q_S, m_t):
     M1, M2 = 10**log_M1, 10**log_M2
     parts = [delta_a_mu_over_m_mu(M1, M2, m_t=m_t, Q_S=Q) for Q in (0.0, 1.0)]
-    size = abs(1 - Q_S) * parts[0] + abs(Q_S * parts[1])
+    size = abs((1 - Q_S) * parts[0]) + abs(Q_S * parts[1])
     np.testing.assert_allclose(
         delta_a_mu_over_m_mu(M1, M2, m_t=m_t, Q_S=Q_S),
         delta_a_mu_over_m_mu(M2, M1, m_t=m_t, Q_S=Q_S),

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import xarray
 
-from zscan.errors import ResumeMismatchError
+from zscan.errors import NotFiniteWarning, ResumeMismatchError
 from zscan.results.load import open_scan
 from zscan.results.schema import info, verify
 from zscan.scans.run import plan, run_scan
@@ -190,7 +190,8 @@ def test_nothing_to_minimise_is_nan(tmp_path: Path) -> None:
     card = changed(constraints=[name, "searches/proj_NA64mu"])
     card["axis"]["m_X"] = {"values": [0.1, 0.5]}
     card["output"] = {}
-    data = scan(card, tmp_path / "map.h5")
+    with pytest.warns(NotFiniteWarning, match=r"proj_NA64mu is not finite on 9 points"):
+        data = scan(card, tmp_path / "map.h5")
     assert data.delta_chi2.dtype == np.float32
     below = data.sel(m_X=0.1)
     assert (below.status.sel(constraint=name) == 2).all()
