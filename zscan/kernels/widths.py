@@ -82,7 +82,7 @@ def partial_widths(
     finite everywhere, also at thresholds. Raises `ParameterError` for another name of `thresholds`.
     Source: arXiv:1801.04847 sec. 2 and app. A; arXiv:1705.00619 (3 gamma).
 
-    >>> from zscan.models.coupling import couplings
+    >>> from zscan import couplings
     >>> widths = partial_widths(0.05, couplings("Lmu-Ltau", 0.05, 1e-3))
     >>> f"{widths['nunu']:.4e}", float(widths["mumu"])
     ('1.3263e-09', 0.0)
@@ -130,7 +130,7 @@ def total_width(
 
     Arguments, validity, errors and source as for `partial_widths`.
 
-    >>> from zscan.models.coupling import couplings
+    >>> from zscan import couplings
     >>> round(float(total_width(0.1, couplings("Lmu-Ltau", 0.1, 1.0)) / 0.1), 4)
     0.0265
     """
@@ -147,7 +147,7 @@ def branching_ratios(
     "ee", "mumu", "tautau", "nunu", "hadrons" and "3gamma" add up to 1. They depend on ratios of
     couplings only. Arguments, validity, errors and source as for `partial_widths`.
 
-    >>> from zscan.models.coupling import couplings
+    >>> from zscan import couplings
     >>> ratios = branching_ratios(0.05, couplings("B-3Lmu", 0.05, 1e-4))
     >>> float(ratios["nunu"])
     1.0

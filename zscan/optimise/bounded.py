@@ -29,6 +29,7 @@ class Bounded:
     def from_unit(self, unit: Array) -> Array:
         """The parameter from its place between the bounds, 0 to 1.
 
+        >>> import jax
         >>> with jax.enable_x64(True):
         ...     print(Bounded("m_X", 0.01, 1.0, "log").from_unit(jnp.array([0.0, 0.5, 1.0])))
         [0.01 0.1  1.  ]
