@@ -29,3 +29,14 @@ def models():
         name if name in KINDS_OF_MODELS else pytest.param(name, marks=pytest.mark.slow)
         for name in list_models()
     ]
+
+
+# A limit as a DarkCast checkout defines it, for one kind of production
+LIMIT_OF_A_CHECKOUT = """
+bibtex = "@article{{Doe:2020abc, eprint = {{2001.00001}}}}"
+model = darkcast.Model("dark_photon")
+production = darkcast.Production({production})
+decay = "e_e"
+bounds = darkcast.Dataset("limits/one.lmt")
+efficiency = darkcast.Efficiency(t0 = 0, t1 = float("inf"))
+"""

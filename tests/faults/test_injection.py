@@ -16,6 +16,7 @@ from shutil import copytree
 from typing import Any
 
 import pytest
+from zoo import LIMIT_OF_A_CHECKOUT
 
 import zscan.results.figures.plot
 import zscan.scans.executors
@@ -30,14 +31,6 @@ axis.g_X = { min = 1e-5, max = 1e-1, num = 8, scale = "log" }
 fixed.m_X = 0.1
 output.tile_points = 2
 fit = { points = 5, starts = 4 }
-"""
-DEFINITION = """
-bibtex = "@article{{Doe:2020abc, eprint = {{2001.00001}}}}"
-model = darkcast.Model("dark_photon")
-production = darkcast.Production({production})
-decay = "e_e"
-bounds = darkcast.Dataset("limits/one.lmt")
-efficiency = darkcast.Efficiency(t0 = 0, t1 = float("inf"))
 """
 SPREAD = 12
 
@@ -245,7 +238,7 @@ class Bench:
         (folder / "checkout" / "limits" / "one.lmt").write_text("0.25 1e-3\n0.3 1e-3\n0.5 2e-3\n")
         for name, production in (("A", "'e_brem'"), ("B", "{'eta_gamma': 0.25, 'u_u': 0.5}")):
             path = folder / "checkout" / "limits" / f"{name}.py"
-            path.write_text(DEFINITION.format(production=production))
+            path.write_text(LIMIT_OF_A_CHECKOUT.format(production=production))
 
     def copy(self) -> Path:
         """A new folder with what lies there before the command."""

@@ -17,6 +17,7 @@ from typing import Any
 import h5py
 import pytest
 from matplotlib.figure import Figure
+from zoo import LIMIT_OF_A_CHECKOUT
 
 import zscan
 import zscan.results.files
@@ -33,14 +34,6 @@ axis.g_X = { min = 1e-5, max = 1e-1, num = 5, scale = "log" }
 fixed.m_X = 0.1
 output.tile_points = 2
 fit = { points = 5, starts = 4 }
-"""
-DEFINITION = """
-bibtex = "@article{{Doe:2020abc, eprint = {{2001.00001}}}}"
-model = darkcast.Model("dark_photon")
-production = darkcast.Production({production})
-decay = "e_e"
-bounds = darkcast.Dataset("limits/one.lmt")
-efficiency = darkcast.Efficiency(t0 = 0, t1 = float("inf"))
 """
 MIX = "{'eta_gamma': 0.25, 'u_u': 0.5}"
 
@@ -334,7 +327,7 @@ def checkout(folder: Path) -> Path:
     (root / "limits").mkdir(parents=True)
     (root / "limits" / "one.lmt").write_text("0.25 1e-3\n0.3 1e-3\n0.5 2e-3\n")
     for name, production in (("A_one", "'e_brem'"), ("B_two", "'e_e'"), ("C_mix", MIX)):
-        definition = DEFINITION.format(production=production)
+        definition = LIMIT_OF_A_CHECKOUT.format(production=production)
         (root / "limits" / f"{name}.py").write_text(definition)
     return root
 

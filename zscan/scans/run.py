@@ -130,8 +130,7 @@ def run_scan(
             store.remove_left_over()
             return out
         # A first look before the tiles of a hopelessly large grid are even counted.
-        map_bytes = _bytes(header, store.grid.points, 1) if shard is None else 0
-        require_space(target.path, map_bytes)
+        require_space(target.path, _map_bytes(header, shard))
         store.prepare(resume=resume, force=force, allow_version_change=allow_version_change)
         check = FiniteCheck(header, strict=strict)
         _compute(spec, store, executor, shard, check, replace_map=target.exists, progress=progress)
@@ -155,11 +154,11 @@ def _compute(
     map as well, after those that are there.
     """
     out = store.out
-    map_bytes = _bytes(store.header, store.grid.points, 1) if shard is None else 0
     done, faults = store.survey()
     mine = [tile for tile in store.grid if shard is None or tile.index % shard[1] == shard[0] - 1]
     todo = [tile for tile in mine if tile.index not in done]
-    require_space(out, map_bytes + _bytes(store.header, _points(todo), len(todo)))
+    tile_bytes = _bytes(store.header, _points(todo), len(todo))
+    require_space(out, _map_bytes(store.header, shard) + tile_bytes)
     with ExitStack() as stack:
         sink: Sink = check
         if shard is None:
@@ -224,7 +223,7 @@ def _merge(store: TileStore, partial: bool, force: bool, exists: bool) -> None:
             f"{store.folder}: {len(missing)} of {store.grid.count} tiles are missing ({shown}); "
             "continue the scan with --resume, or merge what is there with --partial"
         )
-    require_space(out, _bytes(store.header, store.grid.points, 1))
+    require_space(out, _map_bytes(store.header, None))
     check = FiniteCheck(store.header)
     write_map(out, store.header, store, missing, replace=exists, watch=check)
     if not missing:
@@ -370,6 +369,11 @@ def _is_complete(out: Path, store: TileStore, allow_version_change: bool) -> boo
     require_same_spec(out, stored, store.canonical, allow_version_change=allow_version_change)
     verify(out, allow_partial=True)
     return not structure.missing_tiles
+
+
+def _map_bytes(header: MapHeader, shard: tuple[int, int] | None) -> int:
+    """Bytes of the map, which a shard does not make."""
+    return _bytes(header, header.grid.points, 1) if shard is None else 0
 
 
 def _bytes(header: MapHeader, points: int, files: int) -> int:
