@@ -152,13 +152,21 @@ def test_gradients_of_limits(limits):
     assert not faults(names, gradient)
 
 
-def test_couplings_of_every_size():
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["delta_a_mu", "trident_ccfr", "borexino", "matter"],
+        pytest.param([*LIGHT, "kmunux"], marks=pytest.mark.slow),
+    ],
+    ids=["muons and electrons", "all"],
+)
+def test_couplings_of_every_size(names):
     """Value and gradient are finite, or the constraint is not valid there: no overflow to inf."""
     sizes = [1e-300, 1e-150, 1e-100, 1e-30, 1e50, 1e150]
     g_X = np.array([*sizes, -1e-100, -1e50, np.inf])
     m_X = np.array([2e-5, 2e-3, 0.02, 0.3, 1.5, 80.0])[:, None]
     limits = [f"searches/{name}" for name in ("NA64_NA642019imj", "E137_Andreas2012mt")]
-    likelihood = log_likelihood("B-L", [*LIGHT, "kmunux", *limits])
+    likelihood = log_likelihood("B-L", [*names, *limits])
 
     def total(m_X, g_X):
         terms = likelihood.evaluate({"m_X": m_X, "g_X": g_X})
@@ -174,9 +182,14 @@ def test_couplings_of_every_size():
         assert np.abs(value[valid]).max(initial=0.0) < 1e-6, name
 
 
-def test_second_derivatives_of_measurements():
+@pytest.mark.parametrize(
+    "constraints",
+    [["delta_a_mu", "borexino"], pytest.param(LIGHT, marks=pytest.mark.slow)],
+    ids=["muons and electrons", "all"],
+)
+def test_second_derivatives_of_measurements(constraints):
     couplings = charged_couplings()
-    likelihood = log_likelihood(Model("mixing by a loop", loop="mu-tau"), LIGHT)
+    likelihood = log_likelihood(Model("mixing by a loop", loop="mu-tau"), constraints)
     check_second_derivatives(
         likelihood, couplings, ["m_X", "g_X", "eps", "charge.L.mu", "charge.L.e", "charge.Q.1"]
     )

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 from scipy.optimize import brentq
-from zoo import KINDS_OF_LIMITS, models
+from zoo import models
 
 from zscan import limits
 from zscan.constraints import (
@@ -276,11 +276,12 @@ def test_limits_enter_as_signal_strengths():
 @pytest.mark.parametrize(
     "names",
     [
-        # those of measurements that quarks change; all measurements are above, for L_mu - L_tau
-        ["coherent", "nsi", "d_mixing", "d_to_pi", *KINDS_OF_LIMITS],
+        # those of measurements that quarks change; all measurements are above, for L_mu - L_tau,
+        # and limits of each kind in test_gradients.py
+        ["coherent", "nsi", "d_mixing", "d_to_pi"],
         pytest.param(["*"], marks=pytest.mark.slow),
     ],
-    ids=["of each kind", "all"],
+    ids=["of quarks", "all"],
 )
 def test_gradients_of_every_constraint_are_finite(names):
     gradient = jax.jit(jax.grad(log_likelihood("B-3Lmu", names), argnums=(0, 1, 2)))
