@@ -106,7 +106,8 @@ def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
     )
     assert {name for name, term in terms.items() if np.isnan(term)} == {
         "r_k",
-        "b_to_k_nunu",  # no b -> s coupling
+        "b_to_k_nunu",
+        "b_s_mixing",  # no b -> s coupling
         "n_eff",  # too heavy to matter
         "nsi",  # no charge of matter
     }

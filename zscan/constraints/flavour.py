@@ -36,7 +36,7 @@ def _b_to_k_nunu(point: Point, _: Measured) -> Prediction:
     return Prediction(rate)
 
 
-def _g_uc(point: Point) -> Array:
+def g_uc(point: Point) -> Array:
     """Left-handed u-c coupling of a down-aligned model whose third family has another charge than
     the first two.
     """
@@ -44,14 +44,9 @@ def _g_uc(point: Point) -> Array:
     return charm.g_uc((x.t.V - x.t.A) - (x.u.V - x.u.A), 1.0)
 
 
-def _d_mixing(point: Point, _: Measured) -> Prediction:
-    x12 = charm.x12(point.m_X, _g_uc(point))
-    return Prediction(x12, applies=jnp.isfinite(x12))
-
-
 def _d_to_pi(point: Point, _: Measured) -> Prediction:
     return Prediction(
-        charm.branching_ratio_dpi(point.m_X, _g_uc(point)) * point.branching_ratios["nunu"]
+        charm.branching_ratio_dpi(point.m_X, g_uc(point)) * point.branching_ratios["nunu"]
     )
 
 
@@ -71,13 +66,6 @@ CONSTRAINTS = (
         "BR(B+ -> K+ nu nubar)",
         _b_to_k_nunu,
         ("Straub:2018kue", "Gubernari:2023puw"),
-    ),
-    Constraint(
-        "d_mixing",
-        "D0 mixing, real couplings, down-aligned",
-        "x12",
-        _d_mixing,
-        ("Smolkovic:2019jow",),
     ),
     Constraint(
         "d_to_pi",

@@ -12,7 +12,7 @@ from functools import cache
 
 from jax import Array
 
-from zscan.constraints import cosmology, electron, flavour, muon, neutrinos, searches
+from zscan.constraints import cosmology, electron, flavour, mixing, muon, neutrinos, searches
 from zscan.constraints.base import Constraint
 from zscan.constraints.measurements import BASE_SET, Measurement, measurements, of_limit
 from zscan.constraints.searches import SEARCHES, predict_searches
@@ -22,7 +22,7 @@ from zscan.limits import load
 from zscan.models.base import ModelType
 from zscan.models.point import Measured, Point, Prediction
 
-_FAMILIES = (muon, electron, neutrinos, cosmology, flavour, searches)
+_FAMILIES = (muon, electron, neutrinos, cosmology, flavour, mixing, searches)
 _FOUND = {constraint.name: constraint for family in _FAMILIES for constraint in family.CONSTRAINTS}
 # Measurements in the order of their set, then searches
 _CONSTRAINTS = {name: _FOUND[name] for name in measurements(BASE_SET)} | _FOUND

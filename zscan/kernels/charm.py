@@ -11,23 +11,15 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from zscan.kernels.meson_mixing import abs_m12
+from zscan.kernels.recast import HBAR
 from zscan.precision import as_float64, in_float64
 
-_HBAR = 6.582119569e-25  # GeV s
 # Moduli of the CKM matrix: PDG 2020
 V_UB, V_CB = 3.82e-3, 41.0e-3
 
-M_D0, M_D_PLUS, M_PI_PLUS = 1.86484, 1.86966, 0.13957  # GeV, PDG 2020
+M_D_PLUS, M_PI_PLUS = 1.86966, 0.13957  # GeV, PDG 2020
 TAU_D0, TAU_D_PLUS = 410.3e-15, 1033e-15  # s, PDG 2022
-F_D = 0.2120  # GeV, FLAG 2021 (arXiv:2111.09849)
-# Bag parameters of the operators (ubar_L gamma c_L)^2 and (ubar_L c_R)^2, MSbar at 3 GeV: ETM,
-# arXiv:1505.06639
-B_1, B_2 = 0.757, 0.65
-M_C_3GEV, M_C = (
-    0.988,
-    1.27,
-)  # GeV: MSbar at 3 GeV in the matrix element; the quark momentum in the propagator
-MASKED = (0.9, 1.7)  # GeV: around the pole at m_X = M_C
 
 F_PLUS_0, M_POLE = (
     0.612,
@@ -53,30 +45,23 @@ def g_uc(g_X: ArrayLike, delta_q: ArrayLike) -> Float[Array, "..."]:
 
 @in_float64
 def x12(m_X: ArrayLike, g_uc: ArrayLike) -> Float[Array, "..."]:
-    """D0 mixing parameter x12 = 2 |M12| / Gamma from X exchange alone, for heavy charm.
+    """D0 mixing parameter x12 = 2 |M12| / Gamma from X exchange alone, M12 of
+    `zscan.kernels.meson_mixing`.
 
-    M12 = -g_uc^2 m_D f_D^2/[4 (m_c^2 - m_X^2)] { (2/3) B_1 - (m_c^2/m_X^2) (5/12) [m_D/m_c(3
-    GeV)]^2 B_2 },
+    For m_X < m_c, M12 = -g_uc^2 m_D f_D^2/[4 (m_c^2 - m_X^2)] { (2/3) B_1 - (m_c^2/m_X^2) (5/12)
+    [m_D/m_c(3 GeV)]^2 B_2 }, m_u = 0: x12 grows as 1/m_X^2 for a light X, which is longitudinal.
+    m_X [GeV] and g_uc broadcast. The phase of g_uc does not change x12: a real g_uc is bounded by
+    x12 itself, a g_uc with the largest CP violation by |x12 sin phi12|, which then equals the same
+    number and has the stronger bound.
 
-    m_u = 0. The second term is the longitudinal X: x12 grows as 1/m_X^2 for a light X. m_X [GeV]
-    and g_uc broadcast. The phase of g_uc does not change x12: a real g_uc is bounded by x12 itself,
-    a g_uc with the largest CP violation by
-    |x12 sin phi12|, which then equals the same number and has the stronger bound.
-
-    NaN for m_X <= 0 and in 0.9 < m_X < 1.7 GeV, where charm quark and X are degenerate and the
-    expansion has a pole. The two terms cancel at m_X = 1.756 GeV: between 1.7 and about 2 GeV the
-    result is not reliable. The Standard Model part, whose size is not known, is left out. Source:
-    arXiv:1907.10063; bag parameters arXiv:1505.06639.
+    NaN for m_X <= 0 and in 0.847 < m_X < 2 GeV, around the pole at m_c; above, the contact operator
+    with leading-order QCD. Errors: `meson_mixing.abs_m12`. The Standard Model part, whose size is
+    not known, is left out. Source: arXiv:1907.10063; bag parameters arXiv:1505.06639.
 
     >>> round(float(x12(0.1, 4.447e-8)), 5)
     0.005
     """
-    m_X, g_uc = as_float64(m_X, g_uc)
-    valid = (m_X > 0) & ((m_X <= MASKED[0]) | (m_X >= MASKED[1]))
-    squared = jnp.where(valid, m_X, MASKED[0]) ** 2
-    bracket = 2 / 3 * B_1 - M_C**2 / squared * (5 / 12 * (M_D0 / M_C_3GEV) ** 2 * B_2)
-    M12 = g_uc**2 * jnp.abs(M_D0 * F_D**2 / 4 * bracket / (M_C**2 - squared))
-    return jnp.where(valid, M12 * (2 * TAU_D0 / _HBAR), jnp.nan)
+    return abs_m12("D0", m_X, g_uc) * (2 * TAU_D0 / HBAR.value)
 
 
 @in_float64
@@ -100,4 +85,4 @@ def branching_ratio_dpi(m_X: ArrayLike, g_uc: ArrayLike) -> Float[Array, "..."]:
     form_factor = F_PLUS_0 / (1 - squared / M_POLE**2)
     triangle = (M_D_PLUS**2 + M_PI_PLUS**2 - squared) ** 2 - (2 * M_D_PLUS * M_PI_PLUS) ** 2
     width = g_uc**2 * (form_factor**2 * triangle**1.5 / (64 * math.pi * M_D_PLUS**3 * squared))
-    return jnp.where(positive, jnp.where(open_, width * (TAU_D_PLUS / _HBAR), 0.0), jnp.nan)
+    return jnp.where(positive, jnp.where(open_, width * (TAU_D_PLUS / HBAR.value), 0.0), jnp.nan)

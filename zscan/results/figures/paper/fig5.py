@@ -29,7 +29,7 @@ SPEC = FigureSpec(
     legend="right",
     caption=(
         "Third-family quarks only, down-aligned: u-c coupling from V_ub V_cb. D0 mixing for real "
-        "couplings (x12 < 0.5 %), not evaluated for 0.9 < m_X < 1.7 GeV. D+ -> pi+ X: CLEO as "
+        "couplings (x12 < 0.5 %), not evaluated for 0.85 < m_X < 2 GeV. D+ -> pi+ X: CLEO as "
         "recast in arXiv:2002.04623, times BR(X -> nu nubar); trusted up to a few hundred MeV. No "
         "kinetic mixing: electron, COHERENT and NSI layers do not exist."
     ),

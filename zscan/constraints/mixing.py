@@ -1,0 +1,50 @@
+"""Constraints from the mixing of neutral mesons, D0 and B_s, with a light or a heavy X.
+
+K0 has a kernel only: the Standard Model's Delta m_K has a part of long distance that is not known.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from zscan.constraints.base import Constraint, Measured, Point, Prediction
+from zscan.constraints.flavour import g_uc
+from zscan.kernels import charm, meson_mixing
+from zscan.kernels.recast import HBAR
+
+_PER_PS = 1e-12 / HBAR.value  # of an energy in GeV
+
+
+def _d_mixing(point: Point, _: Measured) -> Prediction:
+    x12 = charm.x12(point.m_X, g_uc(point))
+    return Prediction(x12, applies=jnp.isfinite(x12))
+
+
+def _b_s_mixing(point: Point, _: Measured) -> Prediction:
+    """g_sb is taken as left-handed. A profiled one (None) is bounded by B -> K nu nu alone, as in
+    the paper; to bound it by mixing too, make it a parameter, or `profile = true` in a card.
+    """
+    if point.g_sb is None:
+        return Prediction(jnp.full((), jnp.nan), applies=False)
+    standard_model = 2 * _PER_PS * abs(meson_mixing.standard_model_m12("B_s"))
+    value = standard_model * meson_mixing.mass_difference_ratio("B_s", point.m_X, point.g_sb)
+    return Prediction(value, applies=jnp.isfinite(value))
+
+
+CONSTRAINTS = (
+    Constraint(
+        "d_mixing",
+        "D0 mixing, real couplings, down-aligned",
+        "x12",
+        _d_mixing,
+        ("Smolkovic:2019jow", "Carrasco:2015pra"),
+    ),
+    Constraint(
+        "b_s_mixing",
+        "B_s mixing, left-handed coupling of X to b -> s",
+        "Delta M_s",
+        _b_s_mixing,
+        ("Straub:2018kue", "Greljo:2022jac", "FLAG:2021npc"),
+        observable_units="ps^-1",
+    ),
+)
