@@ -4,19 +4,17 @@ name, and the same command goes on to the bytes of one that was not killed.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
 
 import pytest
-
-from zscan.cli import main
 
 CARD = """
 format = 1
@@ -28,48 +26,26 @@ fixed.m_X = 0.1
 output.tile_points = 1
 fit = { points = 5, starts = 4 }
 """
-# A command that has compiled all it needs, by running once elsewhere, before it says so and begins
-CHILD = """
-import os, sys
-from zscan.cli import main
-from zscan.scans import executors
-
-make, made = executors.TileEvaluator, {}
-def evaluator(spec, grid):
-    key = spec.hash, grid.shape
-    return made.get(key) or made.setdefault(key, make(spec, grid))
-executors.TileEvaluator = evaluator
-
-rehearsal, folder, *arguments = sys.argv[1:]
-os.chdir(rehearsal)
-assert main(arguments) == 0
-os.chdir(folder)
-print("READY", flush=True)
-main(arguments)
-"""
 RUN = ["run", "card.toml", "-o", "x.h5"]
 TILES = [*RUN, "--shard", "1/1"]
 SMALL = ["--set", "output.tile_points=1"]
 FIGURE = ["figure", "10", "--points", "6", "-o", ".", *SMALL]
-FIGURE_TILES = ["run", "fig10", "-o", "fig10.h5", "--shard", "1/1", "--set", "axis.m_X.num=6"]
-FIGURE_TILES += SMALL
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command, the options it is repeated with, what runs before it, what makes its tiles."""
+    """A command, the options it is repeated with, what runs before it."""
 
     command: list[str]
     options: tuple[str, ...] = ()
     before: tuple[list[str], ...] = ()
-    tiles: list[str] | None = None
 
 
 CASES = {
-    "run": Case(RUN, ("--resume",), tiles=TILES),
+    "run": Case(RUN, ("--resume",)),
     "merge": Case(["merge", "x.h5"], before=(TILES,)),
-    "figure": Case(FIGURE, tiles=FIGURE_TILES),
-    "fit": Case(["fit", "card.toml", "-o", "x.h5"], ("--force",), tiles=TILES),
+    "figure": Case(FIGURE),
+    "fit": Case(["fit", "card.toml", "-o", "x.h5"], ("--force",)),
 }
 
 
@@ -79,89 +55,98 @@ def listing(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-Sweep = Callable[[str, int], list[int]]
+class Server:
+    """Runs commands in warm processes (tests/warm.py)."""
 
-
-@pytest.fixture
-def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
-    """Kills a case at so many moments; returns the exit codes, after all have been repeated."""
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-
-    def killed(name: str, moments: int) -> list[int]:
-        case, start = CASES[name], tmp_path / "start"
-        start.mkdir()
-        (start / "card.toml").write_text(CARD)
-        monkeypatch.chdir(start)
-        for command in case.before:
-            assert main(command) == 0
-
-        known = {path: {content} for path, content in listing(start).items()}
-
-        def run_in(folder: str, command: list[str]) -> dict[str, bytes]:
-            copytree(start, tmp_path / folder, dirs_exist_ok=True)
-            monkeypatch.chdir(tmp_path / folder)
-            assert main(command) == 0
-            found = listing(Path.cwd())
-            for path, content in found.items():
-                known.setdefault(path, set()).add(content)
-            return found
-
-        if case.tiles:
-            run_in("tiles", case.tiles)
-        run_in("first", case.command)
-        begin = time.monotonic()
-        end = run_in("end", case.command)
-        duration = time.monotonic() - begin
-
-        codes = []
-        for moment in range(moments):
-            rehearsal, folder = tmp_path / f"rehearsal-{moment}", tmp_path / f"work-{moment}"
-            copytree(start, rehearsal)
-            copytree(start, folder)
-            codes.append(
-                kill_after((moment + 0.5) / moments * duration, rehearsal, folder, case.command)
+    def __init__(self, errors: Path) -> None:
+        self.errors = errors
+        with errors.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).parents[1] / "warm.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=os.environ | {"SOURCE_DATE_EPOCH": "1700000000"},
+                text=True,
             )
-            for path, content in listing(folder).items():
-                if not Path(path).name.startswith("."):
-                    assert content in known.get(path, ()), path
-            monkeypatch.chdir(folder)
-            code = main([*case.command, *case.options])
-            if code == 2 and codes[-1] == 0:  # --force for one that had ended
-                code = main([*case.command, "--force"])
-            assert code == 0, (moment, codes)
-            assert listing(folder) == end, (moment, codes)
-        return codes
 
-    return killed
+    def __call__(
+        self,
+        folder: Path,
+        arguments: list[str],
+        *,
+        fork: bool = True,
+        kill: float | None = None,
+        copy: Path | None = None,
+    ) -> tuple[int, float]:
+        """Exit code of a command and its time in s."""
+        request = {"folder": str(folder), "arguments": arguments, "fork": fork, "kill": kill}
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(request | {"copy": copy and str(copy)}), file=self.process.stdin)
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer, self.errors.read_text()
+        code, seconds = json.loads(answer)
+        return code, seconds
+
+    def end(self) -> None:
+        """Let it end."""
+        self.process.communicate()
 
 
-def kill_after(seconds: float, rehearsal: Path, folder: Path, command: list[str]) -> int:
-    """Start a command, kill it so long after it began, and return how it ended."""
-    arguments = [sys.executable, "-c", CHILD, str(rehearsal), str(folder), *command]
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ
-    ) as child:
-        try:
-            assert child.stdout is not None
-            for line in child.stdout:
-                if line == b"READY\n":
-                    break
-            else:
-                assert child.stderr is not None
-                raise AssertionError(child.stderr.read().decode())
-            time.sleep(seconds)
-        finally:
-            child.kill()
-    return child.returncode
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server") / "errors.txt")
+    yield server
+    server.end()
+
+
+def sweep(server: Server, folder: Path, case: Case, moments: int) -> list[int]:
+    """Kill a command at so many moments; returns the exit codes, after all were repeated."""
+    start = folder / "start"
+    start.mkdir()
+    (start / "card.toml").write_text(CARD)
+    for command in case.before:
+        assert server(start, command, fork=False)[0] == 0
+
+    def copy(name: str) -> Path:
+        return Path(copytree(start, folder / name))
+
+    assert server(copy("first"), case.command, fork=False)[0] == 0
+    assert server(copy("end"), case.command, copy=folder / "full")[0] == 0
+    code, duration = server(copy("timed"), case.command)
+    end = listing(folder / "end")
+    assert (code, listing(folder / "timed")) == (0, end)
+    known: dict[str, set[bytes]] = {}
+    for found in map(listing, (start, folder / "full", folder / "end")):
+        for name, content in found.items():
+            known.setdefault(name, set()).add(content)
+
+    codes = []
+    for moment in range(moments):
+        work = copy(f"work-{moment}")
+        after = (moment + 0.5) / moments * duration
+        codes.append(server(work, case.command, kill=after)[0])
+        for name, content in listing(work).items():
+            hidden = Path(name).name.startswith(".")
+            assert hidden or content in known.get(name, ()), (name, moment, codes)
+        if codes[-1]:
+            code, _ = server(work, [*case.command, *case.options])
+            assert code == 0, (moment, codes, server.errors.read_text())
+        assert listing(work) == end, (moment, codes)
+    return codes
 
 
 @pytest.mark.parametrize(("name", "moments"), [("run", 4), ("merge", 2)])
-def test_a_killed_command_is_continued(sweep: Sweep, name: str, moments: int) -> None:
-    assert -signal.SIGKILL in sweep(name, moments)
+def test_a_killed_command_is_continued(
+    server: Server, tmp_path: Path, name: str, moments: int
+) -> None:
+    assert -signal.SIGKILL in sweep(server, tmp_path, CASES[name], moments)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_kills_at_thirty_moments(sweep: Sweep, name: str) -> None:
-    codes = sweep(name, 30)
+def test_kills_at_thirty_moments(server: Server, tmp_path: Path, name: str) -> None:
+    codes = sweep(server, tmp_path, CASES[name], 30)
     assert codes.count(-signal.SIGKILL) >= 15, codes

@@ -18,6 +18,7 @@ from zscan.errors import ForeignFileError, ZscanError, clipped
 from zscan.kernels.recast import MECHANISMS
 from zscan.limits.format import Limit, ProductionTable, check
 from zscan.limits.formula import NAMES
+from zscan.results.files import access
 from zscan.untrusted import file_name, read_bytes
 
 _NO_LIMIT = 1e4  # couplings from here on mark masses without a limit (1e5 in the files)
@@ -64,7 +65,8 @@ def import_darkcast(path: Path | str) -> tuple[Limit, ...]:
         )
     limits = []
     for folder in folders:
-        files = sorted(folder.glob("*.py"))
+        with access(folder, "read"):
+            files = sorted(folder.glob("*.py"))
         if len(files) > _MOST_FILES:
             raise ForeignFileError(f"{folder} holds {len(files)} files; at most {_MOST_FILES}")
         for file in files:

@@ -19,7 +19,7 @@ from zscan.limits.format import (
     read_table,
     to_table,
 )
-from zscan.results.files import write_file
+from zscan.results.files import access, write_file
 from zscan.results.outputs import Kind, Output, guard
 
 LIMIT = Kind("limit file", read_table)
@@ -64,7 +64,9 @@ def write_limits(
 
 
 def _holds(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
+    with access(path, "read"):
+        same_size = path.is_file() and path.stat().st_size == len(content)
+        return same_size and path.read_bytes() == content
 
 
 def _production(table: ProductionTable) -> dict[str, Any]:

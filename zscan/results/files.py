@@ -11,7 +11,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zscan.errors import ResultExistsError, StorageError
@@ -33,6 +33,12 @@ def is_temporary(path: Path) -> bool:
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
+def system_error(error: OSError) -> int:
+    """The number of a system error, 0 without one; h5py puts it into its message only."""
+    found = re.search(r"errno = (\d+)", str(error))
+    return error.errno or (int(found[1]) if found else 0)
+
+
 @contextmanager
 def storage(path: Path, needed: int) -> Iterator[None]:
     """Turn an `OSError` while writing `path` into a `StorageError` that names the file and the
@@ -41,9 +47,7 @@ def storage(path: Path, needed: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # h5py puts the number of the system error into its message only.
-        found = re.search(r"errno = (\d+)", str(error))
-        number = error.errno or (int(found[1]) if found else 0)
+        number = system_error(error)
         if number in _FULL:
             raise StorageError(
                 f"{path}: no space left on the disk; {needed} bytes are needed (a scan continues "
@@ -51,6 +55,23 @@ def storage(path: Path, needed: int) -> Iterator[None]:
             ) from error
         reason = os.strerror(number) if number else str(error)
         raise StorageError(f"{path}: cannot be written: {reason} ({needed} bytes)") from error
+
+
+@contextmanager
+def access(path: Path, what: str) -> Iterator[None]:
+    """Turn an `OSError` into a `StorageError`: `path` cannot be `what` ("read", "removed")."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be {what}: {error.strerror or error}") from error
+
+
+def discard(path: Path) -> None:
+    """Remove a temporary file of ours. One that cannot be removed stays, for `remove_stale`: it
+    must not hide how the work ended.
+    """
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -71,7 +92,7 @@ def new_file(path: Path, needed: int, *, replace: bool = True) -> Iterator[Path]
                 _name_new(temporary, path)
             sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        discard(temporary)
 
 
 def _name_new(temporary: Path, path: Path) -> None:
@@ -87,13 +108,14 @@ def _name_new(temporary: Path, path: Path) -> None:
             raise
         # A file system without hard links: an empty file of our own takes the name first
         try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             raise _appeared(path) from None
         try:
+            os.close(descriptor)
             os.replace(temporary, path)
         except OSError:
-            path.unlink(missing_ok=True)
+            discard(path)
             raise
 
 
@@ -135,19 +157,20 @@ def sync_folder(folder: Path) -> None:
 
 def remove_stale(folder: Path, prefix: str) -> None:
     """Remove temporary files for names that begin with `prefix` whose process is gone (other hosts:
-    a day old).
+    a day old). Those that cannot be removed, of another user say, stay.
     """
-    for path in folder.glob(f".{glob.escape(prefix)}*.tmp"):
-        match = _TEMPORARY.fullmatch(path.name)
-        if match and _is_stale(path, int(match[1]), match[2]):
-            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        for path in folder.glob(f".{glob.escape(prefix)}*.tmp"):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match and _is_stale(path, int(match[1]), match[2]):
+                discard(path)
 
 
 def _is_stale(path: Path, pid: int, host: str) -> bool:
     if host != socket.gethostname():
         try:
             return time.time() - path.stat().st_mtime > FOREIGN_AGE
-        except FileNotFoundError:
+        except OSError:
             return False
     return process_is_gone(pid)
 
@@ -170,8 +193,10 @@ def require_space(path: Path, needed: int) -> None:
     with storage(path, needed):
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = temporary_path(path)
-        probe.touch(exist_ok=False)
-        probe.unlink()
+        try:
+            probe.touch(exist_ok=False)
+        finally:
+            discard(probe)
         free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise StorageError(f"{path}: {needed} bytes are needed, {free} are free in {path.parent}")

@@ -4,6 +4,8 @@ with named errors.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import h5py
 import numpy as np
 
 from zscan.errors import CorruptFileError, ForeignFileError, StorageError
+from zscan.results.files import access, system_error
 from zscan.results.memory import MemoryFile
 from zscan.results.seal import check_seal
 from zscan.results.trial import require_readable
@@ -28,6 +31,17 @@ _DAMAGE = (
     OverflowError,
     MemoryError,
 )
+# Errors of the system that say nothing about the file itself: it may be whole
+_TROUBLE = {
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENOENT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ETIMEDOUT,
+}
 
 
 def create_hdf5(target: MemoryFile) -> h5py.File:
@@ -72,13 +86,10 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     are read.
 
     HDF5 only gets to see a file whose seal holds or, without a seal, that a child process could
-    read. `StorageError`: no such file; `ForeignFileError`: not HDF5; `CorruptFileError`: not as its
-    seal says, or any error of h5py."""
-    try:
-        with open(path, "rb") as start:
-            signature = start.read(len(_SIGNATURE))
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    read. `StorageError`: no such file, or trouble with the disk; `ForeignFileError`: not HDF5;
+    `CorruptFileError`: not as its seal says, or any other error of h5py."""
+    with access(path, "read"), open(path, "rb") as start:
+        signature = start.read(len(_SIGNATURE))
     if len(signature) == len(_SIGNATURE) and signature != _SIGNATURE:
         raise ForeignFileError(f"{path}: not an HDF5 file")
     if not check_seal(path):
@@ -87,6 +98,9 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except _DAMAGE as error:
+        number = system_error(error) if isinstance(error, OSError) else 0
+        if number in _TROUBLE:
+            raise StorageError(f"{path}: cannot be read: {os.strerror(number)}") from error
         raise CorruptFileError(
             f"{path}: truncated or damaged ({error}); delete it and run again"
         ) from error

@@ -8,6 +8,7 @@ import xarray
 
 from zscan.errors import IncompleteMapError
 from zscan.results.check import open_checked
+from zscan.results.files import access
 from zscan.untrusted import file_name
 
 
@@ -34,10 +35,13 @@ def open_scan(path: str | Path, *, allow_partial: bool = False) -> xarray.Datase
         names = [field.name for field in structure.fields if "/" in field.name]
         coordinates = tuple(structure.coordinates)
     # decode_cf off: values as stored, whatever attributes say.
-    dataset = xarray.open_dataset(path, engine="h5netcdf", decode_cf=False).set_coords(coordinates)
+    with access(path, "read"):
+        dataset = xarray.open_dataset(path, engine="h5netcdf", decode_cf=False)
+    dataset = dataset.set_coords(coordinates)
     opened = [dataset]
     for group in dict.fromkeys(name.rpartition("/")[0] for name in names):
-        part = xarray.open_dataset(path, engine="h5netcdf", group=group, decode_cf=False)
+        with access(path, "read"):
+            part = xarray.open_dataset(path, engine="h5netcdf", group=group, decode_cf=False)
         opened.append(part)
         members = {
             f"{group}/{name}": part.variables[name]

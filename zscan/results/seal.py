@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from zscan.errors import CorruptFileError, StorageError
+from zscan.errors import CorruptFileError
+from zscan.results.files import access
 from zscan.results.memory import MemoryFile
 
 _TAIL = re.compile(rb"\n([a-z-]+) *seal 1 ([0-9a-f]{8}) ([0-9a-f]{64})\n")
@@ -53,9 +54,9 @@ def seal(image: MemoryFile, schema: str, gaps: Sequence[Gap] = ()) -> bytes:
 
 def sealed_schema(path: Path) -> str | None:
     """The schema that the seal of a file names, whether the rest of it holds or not; None without a
-    seal.
+    seal. Raises `StorageError`.
     """
-    with open(path, "rb") as file:
+    with access(path, "read"), open(path, "rb") as file:
         found = _tail(file)
     return None if found is None else found[1].decode()
 
@@ -64,33 +65,28 @@ def check_seal(path: Path) -> bool:
     """Compare a file with its seal; False if it has none, as those that zscan 0.1.0 wrote.
 
     Raises `CorruptFileError` if they disagree, `StorageError` for a file that cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            found = _tail(file)
-            if found is None:
-                return False
-            schema, length, digest = found[1].decode(), int(found[2], 16), found[3].decode()
-            size = os.fstat(file.fileno()).st_size - _TAIL_SIZE - length
-            if length > _MAX_BODY or size < 0:
-                raise _damaged(path)
-            body = _read(file, size, size + length)
-            try:
-                table = json.loads(body)
-                whole = table["size"] == size
-                pieces = outside(
-                    size, [(int(start), int(count)) for start, count in table["fields"]]
-                )
-            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-                raise _damaged(path) from error
-            chunks = (
-                _read(file, first, min(first + _CHUNK, stop))
-                for start, stop in pieces
-                for first in range(start, stop, _CHUNK)
-            )
-            if not whole or _digest(chunks, schema, body) != digest:
-                raise _damaged(path)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    with access(path, "read"), open(path, "rb") as file:
+        found = _tail(file)
+        if found is None:
+            return False
+        schema, length, digest = found[1].decode(), int(found[2], 16), found[3].decode()
+        size = os.fstat(file.fileno()).st_size - _TAIL_SIZE - length
+        if length > _MAX_BODY or size < 0:
+            raise _damaged(path)
+        body = _read(file, size, size + length)
+        try:
+            table = json.loads(body)
+            whole = table["size"] == size
+            pieces = outside(size, [(int(start), int(count)) for start, count in table["fields"]])
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise _damaged(path) from error
+        chunks = (
+            _read(file, first, min(first + _CHUNK, stop))
+            for start, stop in pieces
+            for first in range(start, stop, _CHUNK)
+        )
+        if not whole or _digest(chunks, schema, body) != digest:
+            raise _damaged(path)
     return True
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from zscan.constraints import expand_constraints, is_projection
-from zscan.errors import UnknownNameError, nearest
+from zscan.errors import CardError, Fault, UnknownNameError, nearest
 from zscan.results.figures import FIGURES, save
 from zscan.results.figures.picture import PICTURE
+from zscan.results.figures.plot import FigureSpec
 from zscan.results.load import open_scan
 from zscan.results.outputs import Output, guard
+from zscan.scans.cards import read_card
 from zscan.scans.interrupts import interruptible
 from zscan.scans.run import run_scan
-from zscan.scans.spec import load_card
+from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import map_outputs
 
 
@@ -60,7 +62,8 @@ def make_figures(
     again without a new scan, an interrupted one is resumed; a map of another card is kept unless
     `force` (`ResumeMismatchError`). A PNG is replaced if zscan drew it. Raises, before any work,
     `UnknownNameError` for a figure that does not exist and `ResultExistsError` for a file in the
-    way of any output that is not ours, and what `run_scan` raises."""
+    way of any output that is not ours, `CardError` for changes after which the figure cannot be
+    drawn, and what `run_scan` raises."""
     for number in numbers:
         if number not in FIGURES:
             raise UnknownNameError(f"unknown figure {number!r}: {nearest(number, FIGURES)}")
@@ -71,28 +74,49 @@ def make_figures(
     ]
     outputs += [Output(folder / f"fig{number}.png", PICTURE, may_exist=True) for number in numbers]
     guard(outputs, force=force)
+    scans = {number: _scans(number, points, overrides, constraints) for number in numbers}
     for number in numbers:
-        yield from _make(number, folder, points, force, overrides, constraints)
+        yield from _make(number, scans[number], folder, force)
 
 
-def _make(
+def _scans(
     number: str,
-    folder: Path,
     points: int | None,
-    force: bool,
     overrides: Sequence[str],
     constraints: str | Sequence[str] | None,
-) -> tuple[Path, ...]:
-    spec = FIGURES[number]
-    resolution = [] if points is None else [f"axis.{axis}.num={points}" for axis in spec.axes]
-    paths = [folder / f"{card}.h5" for card in spec.cards]
-    for card, path in zip(spec.cards, paths, strict=True):
+) -> tuple[ScanSpec, ...]:
+    """The changed cards of a figure; raises `CardError` for those that cannot be drawn."""
+    figure, scans = FIGURES[number], []
+    resolution = [] if points is None else [f"axis.{axis}.num={points}" for axis in figure.axes]
+    for card in figure.cards:
         chosen = [] if constraints is None else _selected(card, constraints)
-        changes = [*resolution, *chosen, *overrides]
-        run_scan(card, path, resume=not force, force=force, overrides=changes)
+        scans.append(load_card(card, [*resolution, *chosen, *overrides]))
+        if faults := list(_undrawable(figure, scans[-1], read_card(card).table["axis"])):
+            raise CardError(card, faults)
+    return tuple(scans)
+
+
+def _undrawable(figure: FigureSpec, scan: ScanSpec, needed: Iterable[str]) -> Iterator[Fault]:
+    """Why a figure whose card has the axes `needed` cannot be drawn from a scan."""
+    sizes = {axis.name: axis.values.size for axis in scan.axes}
+    names = ", ".join(needed)
+    for name in dict.fromkeys([*needed, *sizes]):
+        if name not in sizes:
+            yield Fault(f"axis.{name}", f"no axis of the map, but one of Fig {figure.number}")
+        elif name not in needed:
+            yield Fault(f"axis.{name}", f"no axis of Fig {figure.number}", allowed=names)
+        elif name in figure.axes and sizes[name] == 1:
+            yield Fault(f"axis.{name}.values", "one value draws nothing", allowed="two or more")
+
+
+def _make(number: str, scans: Sequence[ScanSpec], folder: Path, force: bool) -> tuple[Path, ...]:
+    figure = FIGURES[number]
+    paths = [folder / f"{card}.h5" for card in figure.cards]
+    for scan, path in zip(scans, paths, strict=True):
+        run_scan(scan, path, resume=not force, force=force)
     with ExitStack() as stack:
         maps = [stack.enter_context(open_scan(path)) for path in paths]
-        return (*paths, save(spec, maps, folder / f"fig{number}.png", force=True))
+        return (*paths, save(figure, maps, folder / f"fig{number}.png", force=True))
 
 
 def _selected(card: str, constraints: str | Sequence[str]) -> list[str]:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from zscan.results.files import discard
+
 # SIGUSR1 is the usual warning of SLURM before the time is up, SIGHUP that of a terminal that closes
 _NAMES = ("SIGTERM", "SIGUSR1", "SIGHUP")
 ENDING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
@@ -70,7 +72,7 @@ def _count(reader: int) -> None:
             first = time.monotonic()
         elif time.monotonic() - first > _SAME:
             for path in tuple(last_will):
-                path.unlink(missing_ok=True)
+                discard(path)
             os.write(2, b"zscan: stopped at once\n")
             os._exit(EXIT_CODE)
     os.close(reader)

@@ -16,7 +16,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zscan.errors import BusyError, DoubleWorkWarning
-from zscan.results.files import FOREIGN_AGE, process_is_gone, storage, temporary_path
+from zscan.results.files import (
+    FOREIGN_AGE,
+    access,
+    discard,
+    process_is_gone,
+    storage,
+    temporary_path,
+)
 from zscan.scans.interrupts import last_will
 
 _HEARTBEAT = 600.0  # s
@@ -74,10 +81,11 @@ def hold(out: Path, command: str, shard: tuple[int, int] | None = None) -> Itera
             with _heartbeat(descriptor):
                 yield
         finally:
-            os.close(descriptor)
+            with suppress(OSError):  # nobody reads any more what was written
+                os.close(descriptor)
     finally:
-        temporary.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        discard(temporary)
+        discard(path)
         last_will.discard(path)
 
 
@@ -110,17 +118,21 @@ def _wait_for_turn(out: Path, own: Path, claim: Claim) -> None:
 def _others(out: Path, own: Path) -> Iterator[tuple[Path, Claim, bool]]:
     """Lock files of living processes, their claims, and whether they hold the map."""
     pattern = re.compile(rf"\.{re.escape(out.name)}\.(\d+)-\d+@(.+)\.lock")
-    for path in sorted(out.parent.iterdir()):
+    with access(out.parent, "read"):
+        paths = sorted(out.parent.iterdir())
+    for path in paths:
         match = pattern.fullmatch(path.name)
         if not match or path.name == own.name:
             continue
         try:
             if _is_gone(path, int(match[1]), match[2]):
-                path.unlink(missing_ok=True)
+                discard(path)
                 continue
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             continue  # ended just now
+        except OSError:
+            text = "\n"  # who cannot be asked holds the map
         yield path, _claim(text, int(match[1]), match[2]), text.endswith("\n")
 
 
@@ -138,14 +150,16 @@ def _claim(text: str, pid: int, host: str) -> Claim:
 def _is_gone(path: Path, pid: int, host: str) -> bool:
     if host != socket.gethostname():
         return time.time() - path.stat().st_mtime > FOREIGN_AGE
-    with path.open("rb") as file:
-        try:
+    try:
+        with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return process_is_gone(pid)
-        return True
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        raise
+    except OSError:  # no flock here, or no right to ask for it
+        return process_is_gone(pid)
+    return True
 
 
 @contextmanager

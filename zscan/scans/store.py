@@ -25,7 +25,14 @@ from zscan.errors import (
     ZscanError,
 )
 from zscan.results.check import MAP
-from zscan.results.files import is_temporary, remove_stale, storage, sync_folder, write_file
+from zscan.results.files import (
+    access,
+    is_temporary,
+    remove_stale,
+    storage,
+    sync_folder,
+    write_file,
+)
 from zscan.results.grid import Tile
 from zscan.results.hdf5 import create_hdf5, create_plain, open_hdf5
 from zscan.results.layout import SCHEMA_VERSION, Field, MapHeader, value_digest
@@ -98,16 +105,18 @@ def remove_tiles(folder: Path) -> None:
     """Delete the tiles in a folder, last spec.json, and the folder unless anything else lies in it;
     not through a link.
 
-    In this order every state in between is one that a later run or merge can go on from."""
+    In this order every state in between is one that a later run or merge can go on from. Raises
+    `StorageError`."""
     if folder.is_symlink() or not folder.is_dir():
         return
-    for path in folder.iterdir():
-        if _TILE_FILE.fullmatch(path.name):
-            path.unlink(missing_ok=True)
-    remove_stale(folder, "")
-    (folder / SPEC_FILE).unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    with access(folder, "removed"):
+        for path in folder.iterdir():
+            if _TILE_FILE.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        remove_stale(folder, "")
+        (folder / SPEC_FILE).unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def differing_keys(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -281,6 +290,9 @@ class TileStore:
             try:
                 with open_hdf5(self.path(tile)) as file:
                     ours = self._digests(file, tile) is not None
+            except StorageError:
+                faults[index] = "cannot be read"
+                continue
             except (ZscanError, AttributeError, TypeError):  # damage can change types
                 faults[index] = "truncated or damaged"
                 continue
@@ -291,7 +303,8 @@ class TileStore:
         return frozenset(done), faults
 
     def _names(self) -> list[int]:
-        matches = (_TILE_FILE.fullmatch(path.name) for path in self.folder.iterdir())
+        with access(self.folder, "read"):
+            matches = [_TILE_FILE.fullmatch(path.name) for path in self.folder.iterdir()]
         return sorted(
             index for match in matches if match and (index := int(match[1])) < self.grid.count
         )
@@ -349,8 +362,12 @@ class TileStore:
         """`remove` what an earlier run left beside the complete map; tiles of another scan stay."""
         try:
             stored = TileStore.load(self.out)
-        except (StorageError, CorruptFileError):
-            self.remove()  # no usable spec.json: the run ended while it removed its tiles
+        except CorruptFileError:
+            self.remove()  # they are of no use without it
+        except StorageError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise  # they may be of another scan
+            self.remove()  # the run ended while it removed its tiles
         else:
             if stored.hash == self.hash:
                 self.remove()

@@ -16,7 +16,7 @@ import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from zscan.errors import UnknownNameError
+from zscan.errors import ParameterError, UnknownNameError
 from zscan.results.figures import style
 from zscan.results.rule import excess, measurement, stored
 
@@ -148,6 +148,11 @@ class Curves:
         values = stored(data, self.observable)
         (x,) = (name for name in values.dims if name != self.over)
         lines: list[Artist] = []
+        if data[self.over].size > len(style.LINES):
+            raise ParameterError(
+                f"{self.over} has {data[self.over].size} values; at most {len(style.LINES)} lines "
+                "can be told apart"
+            )
         for value, (colour, dashes) in zip(data[self.over].values, style.LINES, strict=False):
             y = values.sel({self.over: value}).values
             (line,) = axes.plot(

@@ -5,6 +5,7 @@ from typing import Any
 
 import xarray as xr
 
+from zscan.errors import ParameterError
 from zscan.results.figures.layers import Band, Favoured, Levels
 from zscan.results.figures.plot import FigureSpec, Panel
 
@@ -25,7 +26,10 @@ _NEGATIVE = Levels(
 
 
 def _panels(maps: Sequence[xr.Dataset]) -> tuple[Panel, ...]:
-    S_1, R_2 = maps[0]["Q_S"].values
+    charges = maps[0]["Q_S"].values
+    if charges.size != 2:
+        raise ParameterError(f"axis.Q_S has {charges.size} values; Fig 8 compares two leptoquarks")
+    S_1, R_2 = charges
     labels: dict[str, Any] = {
         "xlabel": r"$M_2$ [TeV]",
         "ylabel": r"$M_1$ [TeV]",
