@@ -211,13 +211,15 @@ class Search(NamedTuple):
 
     `rate` is a production rate, B_F the branching ratio into the final states searched for, Gamma
     the width of X [GeV]; `start` and `stop` are the proper times between which X must decay, over
-    hbar [1/GeV]. No `start` means 0, no `stop` infinity. Where not `valid` the search says nothing.
+    hbar [1/GeV]. No `start` means 0, no `stop` infinity. An X that lives for less than `shortest`,
+    over hbar, gives no signal. Where not `valid` the search says nothing.
     """
 
     valid: Array
     scale: Array
     start: Array | None = None
     stop: Array | None = None
+    shortest: Array | None = None
 
 
 def efficiency(width: Array, start: Array | None, stop: Array | None) -> Float[Array, "..."]:
@@ -241,6 +243,8 @@ def signal_strength(
     decay gives 0."""
     rate = jnp.where(search.valid, rate, 0.0)  # some mechanisms have a mass range of their own
     mu = search.scale * rate * ratio(partial, width) * efficiency(width, search.start, search.stop)
+    if search.shortest is not None:
+        mu = jnp.where(width * search.shortest <= 1, mu, 0.0)
     return jnp.where(search.valid, mu, jnp.nan)
 
 
@@ -253,7 +257,8 @@ def excluded_scale(
     The arguments are those of `signal_strength` at couplings of scale one. Prompt searches have a
     closed form, windows that start at 0 a monotone mu, two-sided ones a mu with one maximum, hence
     two edges or none; both are solved by Newton steps in the logarithm, on a concave function from
-    outside the root, which cannot overshoot."""
+    outside the root, which cannot overshoot. A `shortest` lifetime is an upper edge as well, where
+    mu falls to 0 from above 1."""
     strength = search.scale * rate * ratio(partial, width)
     usable = search.valid & (strength > 0)
     strength, width = jnp.where(usable, strength, 1.0), jnp.where(usable, width, 1.0)
@@ -267,6 +272,9 @@ def excluded_scale(
         start = width * search.start
         roots = _two_sided_roots(start / strength, (search.stop - search.start) / search.start)
         low, high = (jnp.sqrt(root / start) for root in roots)
+    if search.shortest is not None:
+        high = jnp.minimum(high, 1 / jnp.sqrt(width * search.shortest))
+        usable = usable & (low < high)
     usable = usable & ~jnp.isnan(low)
     return jnp.where(usable, low, jnp.nan), jnp.where(usable, high, jnp.nan)
 
@@ -295,22 +303,15 @@ def displaced_window(square: Array) -> tuple[Array, Array, Array]:
     """Window (start, stop) and validity for two-sided searches in a detector without a shield, in
     lifetimes as above.
 
-    Decays are lost beyond one lifetime at the lower edge (stop = 1) and before `start`, which makes
-    the signal equal at both edges; that is possible for `square` = (g_hi/g_lo)^2 above 3.52 only.
-    An assumption: no window is published."""
-    valid = square > 3.52
-    safe = jnp.where(valid, square, 10.0)
-
-    def excess(x: Array) -> Array:
-        return safe * jnp.exp(-x * safe) * -jnp.expm1(-safe * (1 - x)) + jnp.exp(-x) * jnp.expm1(
-            x - 1
-        )
-
-    def slope(x: Array) -> Array:
-        return jnp.exp(-x) - safe**2 * jnp.exp(-x * safe)
-
-    start = _root(excess, slope, jnp.zeros(safe.shape), jnp.ones(safe.shape))
-    return start, jnp.ones(safe.shape), valid & (start < 1)
+    X must decay between the lifetimes of the reference model at the upper and at the lower edge:
+    start = 1/square, stop = 1, with `square` = (g_hi/g_lo)^2 above 1 (arXiv:1801.04847 and its
+    code). At the upper edge the signal of the reference model then is up to square/1.7 times that
+    at the lower one, against what is published: the search has more background at short lifetimes
+    than this window knows. `start` is therefore also the shortest lifetime that the search sees,
+    see `Search`. For models with less signal than the reference the bound is optimistic."""
+    valid = square > 1 + 1e-6
+    start = 1 / jnp.where(valid, square, 4.0)
+    return start, jnp.ones(square.shape), valid
 
 
 def ratio(part: Array, whole: Array) -> Float[Array, "..."]:
