@@ -256,8 +256,7 @@ def _search(
     if window is not None:
         scale = scale / recast.efficiency(jnp.ones(()), window.start, window.stop)
         start, stop = window.start * lifetime, window.stop * lifetime
-        shortest = start if limit.efficiency == "displaced" else None
-        return Search(valid & window.valid, scale, start, stop, shortest)
+        return Search(valid & window.valid, scale, start, stop, window.beyond)
     if limit.efficiency == "window":
         mass = jnp.where(valid, m_X, limit.mass[np.isfinite(limit.value)][0])
         stop = evaluate(limit.t1, mass) / HBAR.value
@@ -271,6 +270,7 @@ class _Window(NamedTuple):
     start: Array
     stop: Array
     valid: Array
+    beyond: Array | None = None
 
 
 def _windows(squares: Mapping[Limit, Array]) -> dict[Limit, _Window]:
@@ -287,11 +287,12 @@ def _windows(squares: Mapping[Limit, Array]) -> dict[Limit, _Window]:
         windows |= {limit: _Window(start[i], stop[i], valid[i]) for i, limit in enumerate(dumps)}
     displaced = [limit for limit in squares if limit not in dumps]
     if displaced:
-        start, stop, valid = recast.displaced_window(
+        start, stop, beyond, valid = recast.displaced_window(
             jnp.stack([squares[limit] for limit in displaced])
         )
         windows |= {
-            limit: _Window(start[i], stop[i], valid[i]) for i, limit in enumerate(displaced)
+            limit: _Window(start[i], stop[i], valid[i], beyond[i])
+            for i, limit in enumerate(displaced)
         }
     return windows
 
