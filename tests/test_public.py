@@ -34,8 +34,9 @@ PACKAGES = {
         "nsi recast rk running scattering trident widths"
     ),
     "limits": (
-        "Limit LimitError LimitWarning ProductionTable delta_chi2 excluded_couplings "
-        "import_darkcast list_limits load signal_strength signal_strengths write_limit write_limits"
+        "Limit LimitError LimitWarning MissingLimit ProductionTable delta_chi2 excluded_couplings "
+        "import_darkcast limit_row limit_table list_limits load missing missing_table "
+        "signal_strength signal_strengths write_limit write_limits"
     ),
     "models": (
         "ADDED_PARAMETERS CHARGE_NAMES CHARGE_PARAMETERS GENERATIONS Measured Model ModelType "

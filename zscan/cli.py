@@ -198,12 +198,15 @@ def _charges(arguments: argparse.Namespace) -> None:
 
 
 def _limits_list(arguments: argparse.Namespace) -> None:
-    for limit in zscan.limits.load():
-        masses = f"{limit.mass[0]:.4g}-{limit.mass[-1]:.4g} GeV"
-        print(
-            f"{limit.name:34} {limit.kind:10} {limit.status:11} {masses:20} {limit.experiment}, "
-            f"arXiv:{limit.arxiv}"
-        )
+    if arguments.missing:
+        absent = zscan.limits.missing()
+        tables = [limit.to_table() for limit in absent]
+        text = zscan.limits.missing_table(absent, markdown=arguments.markdown)
+    else:
+        known = zscan.limits.load()
+        tables = [zscan.limits.limit_row(limit) for limit in known]
+        text = zscan.limits.limit_table(known, markdown=arguments.markdown)
+    print(json.dumps(tables, indent=2) if arguments.json else text)
 
 
 def _limits_import(arguments: argparse.Namespace) -> None:
@@ -439,8 +442,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     actions = limits.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser(
-        "list", help="all shipped curves with kind, status, masses and source"
+        "list",
+        help="all known curves with status, confidence level, masses and reference model",
+        description="All known curves, or those that nobody could get.",
     )
+    listing.add_argument(
+        "--missing",
+        action="store_true",
+        help="published limits without public numbers: what to fetch, and the file to fill",
+    )
+    form = listing.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="as in docs/limits.md")
+    form.add_argument("--json", action="store_true")
     listing.set_defaults(command=_limits_list)
     importing = actions.add_parser(
         "import", help="convert the limits of a DarkCast checkout (read as text)"

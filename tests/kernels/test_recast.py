@@ -220,15 +220,40 @@ def test_dump_window(square, lratio):
     assert float(stop) == pytest.approx((1 + lratio) * expected, rel=1e-8)
 
 
-@pytest.mark.parametrize("square", [3.6, 10.0, 300.0, 1e6])
+@pytest.mark.parametrize("square", [1.5, 10.0, 300.0, 1e6])
 def test_displaced_window(square):
-    start, stop, valid = recast.displaced_window(jnp.asarray(square))
-    signal = lambda y: y * (math.exp(-float(start) * y) - math.exp(-y))  # noqa: E731
+    """From the lifetime at the upper edge to that at the lower one; what lives for less is compared
+    with the upper edge.
+    """
+    start, stop, beyond, valid = recast.displaced_window(jnp.asarray(square))
     assert bool(valid)
-    assert float(stop) == 1.0
-    assert 0 < float(start) < 1
-    assert signal(square) == pytest.approx(signal(1.0), rel=1e-10)
-    assert not recast.displaced_window(jnp.asarray(3.5))[2]
+    assert (float(start), float(stop)) == (1 / square, 1.0)
+    signal = lambda y: y * (math.exp(-y / square) - math.exp(-y))  # noqa: E731
+    assert float(beyond) == pytest.approx(signal(1.0) / signal(square), rel=1e-12)
+    assert not recast.displaced_window(jnp.asarray(1.0))[3]
+
+
+def test_edges_of_displaced_searches():
+    square, one = 300.0, jnp.ones(())
+    start, stop, beyond, valid = recast.displaced_window(jnp.asarray(square))
+
+    def edges(strength):  # of signals, at unit scale, over those of the reference model
+        scale = strength / recast.efficiency(one, start, stop)
+        search = recast.Search(valid, scale, start, stop, beyond)
+        found = [float(edge) for edge in recast.excluded_scale(search, one, one, one)]
+        return found, lambda g: float(recast.signal_strength(search, g**2 * one, *2 * [g**2 * one]))
+
+    found, mu = edges(1.0)
+    assert found == pytest.approx([1.0, square**0.5], rel=1e-9)
+    assert mu(square**0.5 * 1.001) < 1
+    (low, high), mu = edges(3.0)  # stronger: beyond the upper edge
+    assert high > square**0.5
+    assert [mu(low), mu(high)] == pytest.approx([1, 1], rel=1e-9)
+    (low, high), mu = edges(0.1)  # weaker: up to the shortest lifetime that is seen
+    assert mu(low) == pytest.approx(1, rel=1e-9)
+    assert high == pytest.approx(square**0.5)
+    assert mu(high * 0.999) > 1 > mu(high * 1.001) > 0
+    assert np.isnan(edges(1e-3)[0]).all()
 
 
 @pytest.mark.parametrize("kind", ["prompt", "window", "dump"])

@@ -151,6 +151,27 @@ def test_random_points_agree_with_direct_quadrature(q2_bin, options):
     assert np.median(np.abs(values / np.array(expected) - 1)) < 1e-8
 
 
+def test_poles_of_muons_and_electrons_in_the_low_bin():
+    """X of 0.32 to 1.05 GeV is on shell in both channels of 0.1 < q2 < 1.1 GeV^2: 4e-7 of R_K."""
+    rng, count = np.random.default_rng(5), 60
+    m_X = np.sqrt(rng.uniform(0.1024, 1.1025, count))
+    edge = np.arange(count) % 4 == 0
+    steps = rng.choice([-1, 1], count) * 10 ** rng.uniform(-9, -2, count)
+    m_X = np.where(edge, np.sqrt(rng.choice(LOW, count)) + steps, m_X)
+    width = m_X * 10 ** rng.uniform(-12, -0.6, count)
+    size = rng.choice([-1, 1], count) * 10 ** rng.uniform(-4, 0, count) * np.sqrt(width / m_X)
+    columns = [m_X, width, np.full(count, 1e-9), size]
+    columns += [size * rng.uniform(-1.5, 1.5, count) for _ in range(3)]  # g_A, g_V_e, g_A_e
+    keys = ("g_V_e", "g_A_e")
+    values = rk.r_k(*columns[:5], **dict(zip(keys, columns[5:], strict=True)), q2_bin=LOW)
+    expected = [
+        quadrature.numpy_r_k(*point[:5], **dict(zip(keys, point[5:], strict=True)), q2_bin=LOW)
+        for point in zip(*columns, strict=True)
+    ]
+    assert np.ptp(expected) > 0.5, "the peaks matter"
+    np.testing.assert_allclose(values, expected, rtol=4e-7)
+
+
 def test_complex_g_sb_and_electrons_agree_with_direct_quadrature():
     options = {"g_V_e": 0.3, "g_A_e": -0.2}
     for phase in ("strong", "flavio"):

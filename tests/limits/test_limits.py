@@ -185,7 +185,13 @@ def test_formulas_are_arithmetic_only():
     np.testing.assert_allclose(
         evaluate("-(0.5 - m**2)/(2*m_mu)", mass), (mass**2 - 0.5) / 0.2113167510
     )
+    pieces = "1 if m < 0.5 else m**2 if m <= 1 else 0"
+    np.testing.assert_array_equal(evaluate(pieces, np.array([0.3, 1.0, 2.0])), [1, 1, 0])
     for formula in (
+        "1 if m < 1 < 2 else 0",
+        "1 if m else 0",
+        "1 if m == 1 else 0",
+        "1 if 'a' < m else 0",
         "__import__('os')",
         "m.shape",
         "m if m else 1",

@@ -10,6 +10,8 @@ from jax import Array
 from zscan.constraints.base import Constraint, Measured, Point, Prediction
 from zscan.kernels import btokx, charm, rk
 
+_LOW_BIN = (0.1, 1.1)  # of q2 [GeV^2]
+
 
 def _r_k(point: Point, measured: Measured) -> Prediction:
     """X is taken to decay promptly; so it is in B -> K nu nu, where one that leaves the detector
@@ -22,6 +24,25 @@ def _r_k(point: Point, measured: Measured) -> Prediction:
     x, options = point.on_shell, measured["r_k"].options
     value = rk.r_k(
         point.m_X, point.width, point.g_sb, x.mu.V, x.mu.A, g_V_e=x.e.V, g_A_e=x.e.A, **options
+    )
+    return Prediction(value)
+
+
+def _r_k_low(point: Point, measured: Measured) -> Prediction:
+    """As `_r_k` in the bin below, where light X are on shell."""
+    if point.g_sb is None:
+        return Prediction(jnp.full((), jnp.nan), applies=False)
+    x, options = point.on_shell, measured["r_k_low"].options
+    value = rk.r_k(
+        point.m_X,
+        point.width,
+        point.g_sb,
+        x.mu.V,
+        x.mu.A,
+        g_V_e=x.e.V,
+        g_A_e=x.e.A,
+        q2_bin=_LOW_BIN,
+        **options,
     )
     return Prediction(value)
 
@@ -59,6 +80,13 @@ CONSTRAINTS = (
         ("Straub:2018kue", "Gubernari:2023puw", "Sala:2017ihs"),
         derived={"r_k_minimum": ("smallest R_K[1.1, 6] that the free coupling reaches", "1")},
         inputs=("b_to_k_nunu",),
+    ),
+    Constraint(
+        "r_k_low",
+        "lepton universality in B -> K l l, 0.1 < q2 < 1.1 GeV^2",
+        "R_K[0.1, 1.1]",
+        _r_k_low,
+        ("Straub:2018kue", "Gubernari:2023puw", "Sala:2017ihs"),
     ),
     Constraint(
         "b_to_k_nunu",

@@ -29,7 +29,8 @@ class Measurement:
     `error_plus` and `error_minus` are one standard deviation upwards and downwards from `value`.
     Excluded, at confidence level `cl`, is an observable above `excluded_above`, or one of the form
     "chi2" more than `delta_chi2_excluded` above its minimum over the coupling at the same mass (see
-    `exclusion`); `band` says how a measurement without a limit is drawn. `status` is "published",
+    `exclusion`); `band` is the level in words: how a measurement without a limit is drawn, or a
+    one-sided level. `status` is "published",
     or "provisional" for a number that could not be checked against its publication or rests on a
     choice; `note` says which. `options` are choices of the prediction, or numbers that it needs,
     which belong to the set. `form` is "background" for a (split) normal likelihood, "counting" for

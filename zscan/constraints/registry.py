@@ -80,6 +80,13 @@ ALTERNATIVES = (
     ("electron_g2_rb", "electron_g2_cs"),
     ("searches/LHCb_Aaij2019bvg_prompt", "searches/LHCb_Aaij2017rft_prompt"),
     ("searches/KLOE_Anastasi2018azp_combined", "searches/KLOE_Anastasi2015qla"),
+    ("searches/KLOE_Anastasi2018azp_combined", "searches/KLOE_Anastasi2018azp_mumu"),
+    ("searches/KLOE_Anastasi2018azp_combined", "searches/KLOE_Anastasi2016ktq"),
+    (
+        "searches/NA64_NA642022yly",
+        "searches/NA64_NA642019imj",
+        "searches/NA64_2023_scaled",
+    ),
     ("matter", "nsi"),
 )
 

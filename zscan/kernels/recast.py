@@ -211,13 +211,16 @@ class Search(NamedTuple):
 
     `rate` is a production rate, B_F the branching ratio into the final states searched for, Gamma
     the width of X [GeV]; `start` and `stop` are the proper times between which X must decay, over
-    hbar [1/GeV]. No `start` means 0, no `stop` infinity. Where not `valid` the search says nothing.
+    hbar [1/GeV]. No `start` means 0, no `stop` infinity. For an X that lives for less than `start`
+    the signal strength is multiplied by `beyond`, if that is given. Where not `valid` the search
+    says nothing.
     """
 
     valid: Array
     scale: Array
     start: Array | None = None
     stop: Array | None = None
+    beyond: Array | None = None
 
 
 def efficiency(width: Array, start: Array | None, stop: Array | None) -> Float[Array, "..."]:
@@ -241,6 +244,8 @@ def signal_strength(
     decay gives 0."""
     rate = jnp.where(search.valid, rate, 0.0)  # some mechanisms have a mass range of their own
     mu = search.scale * rate * ratio(partial, width) * efficiency(width, search.start, search.stop)
+    if search.start is not None and search.beyond is not None:
+        mu = jnp.where(width * search.start <= 1, mu, mu * search.beyond)
     return jnp.where(search.valid, mu, jnp.nan)
 
 
@@ -253,7 +258,8 @@ def excluded_scale(
     The arguments are those of `signal_strength` at couplings of scale one. Prompt searches have a
     closed form, windows that start at 0 a monotone mu, two-sided ones a mu with one maximum, hence
     two edges or none; both are solved by Newton steps in the logarithm, on a concave function from
-    outside the root, which cannot overshoot."""
+    outside the root, which cannot overshoot. With `beyond` mu may jump below 1 where X lives for
+    `start`, which then is the upper edge."""
     strength = search.scale * rate * ratio(partial, width)
     usable = search.valid & (strength > 0)
     strength, width = jnp.where(usable, strength, 1.0), jnp.where(usable, width, 1.0)
@@ -264,9 +270,13 @@ def excluded_scale(
         low = jnp.sqrt(_one_sided_root(span / strength) / span)
         high = jnp.full(low.shape, jnp.inf)
     else:
-        start = width * search.start
-        roots = _two_sided_roots(start / strength, (search.stop - search.start) / search.start)
-        low, high = (jnp.sqrt(root / start) for root in roots)
+        start, span = width * search.start, (search.stop - search.start) / search.start
+        low, high = _two_sided_roots(start / strength, span)
+        if search.beyond is not None:
+            usable = usable & (low <= 1)
+            left, right = _two_sided_roots(start / (strength * search.beyond), span)
+            high = jnp.where(left < 1 - 1e-5, right, 1.0)  # nearer than that it is one double root
+        low, high = jnp.sqrt(low / start), jnp.sqrt(high / start)
     usable = usable & ~jnp.isnan(low)
     return jnp.where(usable, low, jnp.nan), jnp.where(usable, high, jnp.nan)
 
@@ -291,26 +301,23 @@ def dump_window(square: Array, lratio: Array) -> tuple[Array, Array]:
     return start, (1 + span) * start
 
 
-def displaced_window(square: Array) -> tuple[Array, Array, Array]:
-    """Window (start, stop) and validity for two-sided searches in a detector without a shield, in
-    lifetimes as above.
+def displaced_window(square: Array) -> tuple[Array, Array, Array, Array]:
+    """Window (start, stop) in lifetimes as above, factor `beyond` (see `Search`) and validity for
+    two-sided searches in a detector without a shield.
 
-    Decays are lost beyond one lifetime at the lower edge (stop = 1) and before `start`, which makes
-    the signal equal at both edges; that is possible for `square` = (g_hi/g_lo)^2 above 3.52 only.
-    An assumption: no window is published."""
-    valid = square > 3.52
-    safe = jnp.where(valid, square, 10.0)
-
-    def excess(x: Array) -> Array:
-        return safe * jnp.exp(-x * safe) * -jnp.expm1(-safe * (1 - x)) + jnp.exp(-x) * jnp.expm1(
-            x - 1
-        )
-
-    def slope(x: Array) -> Array:
-        return jnp.exp(-x) - safe**2 * jnp.exp(-x * safe)
-
-    start = _root(excess, slope, jnp.zeros(safe.shape), jnp.ones(safe.shape))
-    return start, jnp.ones(safe.shape), valid & (start < 1)
+    X must decay between the lifetimes of the reference model at the upper and at the lower edge:
+    start = 1/square, stop = 1, with `square` = (g_hi/g_lo)^2 above 1 (arXiv:1801.04847 and its
+    code). At the upper edge the signal of the reference model then is up to square/1.7 times that
+    at the lower one, against what is published: at short lifetimes the search has background of
+    which this window knows nothing. An X that lives for less than `start` is therefore compared
+    with the signal at the upper edge, by the factor `beyond`. For longer lifetimes the bound is
+    optimistic for models with less signal than the reference."""
+    valid = square > 1 + 1e-6
+    safe = jnp.where(valid, square, 4.0)
+    start, stop = 1 / safe, jnp.ones(square.shape)
+    one = jnp.ones(())
+    beyond = efficiency(one, start, stop) / (safe * efficiency(safe, start, stop))
+    return start, stop, beyond, valid
 
 
 def ratio(part: Array, whole: Array) -> Float[Array, "..."]:

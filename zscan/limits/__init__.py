@@ -22,6 +22,8 @@ from zscan.limits.format import (
     read_limit,
     read_production,
 )
+from zscan.limits.listing import limit_row, limit_table, missing_table
+from zscan.limits.missing import MissingLimit, missing
 from zscan.limits.strength import delta_chi2, excluded_couplings, signal_strength, signal_strengths
 from zscan.limits.write import write_limit, write_limits
 from zscan.untrusted import file_name, is_file
@@ -30,12 +32,17 @@ __all__ = [
     "Limit",
     "LimitError",
     "LimitWarning",
+    "MissingLimit",
     "ProductionTable",
     "delta_chi2",
     "excluded_couplings",
     "import_darkcast",
+    "limit_row",
+    "limit_table",
     "list_limits",
     "load",
+    "missing",
+    "missing_table",
     "signal_strength",
     "signal_strengths",
     "write_limit",

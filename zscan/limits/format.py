@@ -17,7 +17,9 @@ from jaxtyping import Float
 
 from zscan.errors import CardError, Fault, ParameterError, nearest
 from zscan.kernels.recast import MECHANISMS
+from zscan.limits import reference
 from zscan.limits.formula import evaluate
+from zscan.models.charged import Model, benchmark_names
 from zscan.untrusted import TextError, parse_toml, read_text
 
 FORMAT = 1
@@ -26,7 +28,7 @@ CHOICES = {
     "status": ("published", "digitised", "derived", "provisional"),
     "excludes": ("above", "between"),
     "quantity": ("eps", "g_X", "branching_ratio"),
-    "reference_model": ("dark-photon", "Lmu-Ltau", ""),
+    "reference_model": (*benchmark_names(), ""),  # or a model of its own
     "efficiency": ("prompt", "invisible", "window", "dump", "displaced"),
     "likelihood": ("counting", "background"),
 }
@@ -117,8 +119,9 @@ class Limit:
     and `env_max` are the strongest and the weakest value of a ragged curve nearby, `value` then is
     their typical one.
 
-    The numbers are `quantity` ("eps", "g_X" or "branching_ratio") for `reference_model`:
-    "dark-photon" without neutrinos, or "Lmu-Ltau" without loop mixing. X is produced by
+    The numbers are `quantity` ("eps", "g_X" or "branching_ratio") for `reference_model`: the name
+    of a benchmark ("dark-photon" has no neutrinos, "Lmu-Ltau" is taken without loop mixing), or a
+    model of its own (in a file: the path of a model file, or a table of charges). X is produced by
     `production` (shares in `production_table` when there are several), decays to `final_states`,
     and must do so within a window: `efficiency` "prompt" and "invisible" are fully efficient,
     "window" ends at the proper time `t1` (formula of the mass m in GeV, result in s), "dump" is a
@@ -140,7 +143,7 @@ class Limit:
     status: str
     cl: float
     quantity: str
-    reference_model: str
+    reference_model: str | Model
     production: tuple[str, ...]
     final_states: tuple[str, ...]
     efficiency: str
@@ -165,6 +168,12 @@ class Limit:
                 array = np.array(getattr(self, key), dtype=np.float64)
                 array.flags.writeable = False
                 object.__setattr__(self, key, array)
+
+    @property
+    def reference_name(self) -> str:
+        """Name of the reference model; empty for a limit on a branching ratio."""
+        model = self.reference_model
+        return model.name if isinstance(model, Model) else model
 
     @property
     def excludes(self) -> str:
@@ -245,6 +254,8 @@ def read_limit(
         if key not in _ELSEWHERE
     }
     given |= {"value" if key == "lower" else key: column for key, column in data.items()}
+    if isinstance(given.get("reference_model"), dict):
+        given["reference_model"] = reference.own_model(given["reference_model"])
     limit = Limit(**{"arxiv": "", "reference_model": "", **given}, production_table=shares)
     if shares is not None and shares.mechanisms != limit.production:
         problem = f"the table has the mechanisms {', '.join(shares.mechanisms)}"
@@ -253,10 +264,14 @@ def read_limit(
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """The table in a limit file, its production table left aside; raises `LimitError` that lists
-    every fault.
+    """The table in a limit file, its production table left aside and a model file that is its
+    reference read in; raises `LimitError` that lists every fault.
     """
     table = _toml(path)
+    try:
+        table["reference_model"] = reference.inlined(table.get("reference_model", ""), path.parent)
+    except TextError as error:
+        raise LimitError(str(path), [Fault("reference_model", str(error))]) from error
     faults = _faults(table)
     if faults:
         raise LimitError(str(path), faults)
@@ -281,6 +296,8 @@ def to_table(limit: Limit) -> dict[str, Any]:
     table = {
         key: list(value) if isinstance(value, tuple) else value for key, value in table.items()
     }
+    if isinstance(limit.reference_model, Model):
+        table["reference_model"] = limit.reference_model.to_table()
     columns = limit.columns()
     return table | {"columns": list(columns), "rows": np.stack(list(columns.values()), axis=1)}
 
@@ -325,8 +342,9 @@ def _plain_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
     for key in table:
         if key not in _KEYS:
             yield Fault(key, "unknown key", allowed=nearest(key, _KEYS))
+    yield from reference.faults(table.get("reference_model", ""))
     for key, allowed in CHOICES.items():
-        if key in table and table[key] not in allowed:
+        if key != "reference_model" and key in table and table[key] not in allowed:
             yield Fault(key, "unknown choice", table[key], ", ".join(filter(None, allowed)))
     for key in ("name", "experiment", "arxiv", "source", "note", "t1", "production_table"):
         if not isinstance(table.get(key, ""), str):

@@ -22,13 +22,9 @@ from zscan.kernels.recast import BR_K_MUNU, HBAR, Search
 from zscan.kernels.widths import branching_ratios, partial_widths, total_width
 from zscan.limits.format import FINAL_STATES, Limit, ProductionTable
 from zscan.limits.formula import evaluate
+from zscan.limits.reference import reference_model
 from zscan.models import Model, ModelType, couplings, load_charged, load_model
 from zscan.precision import as_float64, in_float64
-
-_REFERENCES: dict[str, ModelType | str] = {
-    "dark-photon": "dark-photon",
-    "Lmu-Ltau": Model("Lmu-Ltau without loop mixing", L=(0, 1, -1), E=(0, 1, -1), N=(0, 1, -1)),
-}
 
 
 @in_float64
@@ -138,7 +134,7 @@ class _Reference(NamedTuple):
     lifetime: Array  # over hbar
 
 
-_References = dict[str, _Reference]
+_References = dict[str | Model, _Reference]
 
 
 def _arguments(
@@ -147,8 +143,11 @@ def _arguments(
     """What `recast.signal_strength` and `recast.excluded_scale` take, for each limit."""
     if not limits:
         return []
-    names = sorted({limit.reference_model for limit in limits if limit.reference_model})
-    references = {name: _reference(name, m_X, thresholds) for name in names}
+    models = dict.fromkeys(limit.reference_model for limit in limits if limit.reference_model)
+    references = {
+        model: _reference(m_X, reference_model(model).couplings(m_X, 1.0), thresholds)
+        for model in models
+    }
     searches = _searches(limits, m_X, references)
     origins = tuple(dict.fromkeys(_origin(limit) for limit in limits))
     states = tuple(dict.fromkeys(limit.final_states for limit in limits))
@@ -163,14 +162,13 @@ def _arguments(
     ]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 2))
-def _reference(name: str, m_X: Array, thresholds: str) -> _Reference:
-    unit = couplings(_REFERENCES[name], m_X, 1.0)
+@functools.partial(jax.jit, static_argnums=2)  # one program for all whose couplings are alike
+def _reference(m_X: Array, unit: Couplings, thresholds: str) -> _Reference:
     branching = branching_ratios(m_X, unit, thresholds=thresholds)
     return _Reference(unit, branching, 1 / total_width(m_X, unit, thresholds=thresholds))
 
 
-_Origin = tuple[str | ProductionTable, str]  # how X is produced, and the reference model
+_Origin = tuple[str | ProductionTable, str | Model]  # how X is produced, and the reference model
 
 
 def _origin(limit: Limit) -> _Origin:
@@ -189,7 +187,7 @@ def _signals(
     """Production rates, widths into the final states, total width."""
 
     @functools.cache
-    def rate(mechanism: str, reference: str) -> Array:
+    def rate(mechanism: str, reference: str | Model) -> Array:
         """Over the rate of the reference model at unit coupling; absolute without a reference
         model.
         """
@@ -200,7 +198,7 @@ def _signals(
             own, recast.production_rate(mechanism, m_X, references[reference].couplings)
         )
 
-    def mixed(table: ProductionTable, reference: str) -> Array:
+    def mixed(table: ProductionTable, reference: str | Model) -> Array:
         shares = zip(_shares(table, m_X), table.mechanisms, strict=True)
         return sum(
             (share * rate(mechanism, reference) for share, mechanism in shares), jnp.zeros(())
@@ -257,7 +255,8 @@ def _search(
     scale = 1 / (value**2 * branching)
     if window is not None:
         scale = scale / recast.efficiency(jnp.ones(()), window.start, window.stop)
-        return Search(valid & window.valid, scale, window.start * lifetime, window.stop * lifetime)
+        start, stop = window.start * lifetime, window.stop * lifetime
+        return Search(valid & window.valid, scale, start, stop, window.beyond)
     if limit.efficiency == "window":
         mass = jnp.where(valid, m_X, limit.mass[np.isfinite(limit.value)][0])
         stop = evaluate(limit.t1, mass) / HBAR.value
@@ -271,6 +270,7 @@ class _Window(NamedTuple):
     start: Array
     stop: Array
     valid: Array
+    beyond: Array | None = None
 
 
 def _windows(squares: Mapping[Limit, Array]) -> dict[Limit, _Window]:
@@ -287,11 +287,12 @@ def _windows(squares: Mapping[Limit, Array]) -> dict[Limit, _Window]:
         windows |= {limit: _Window(start[i], stop[i], valid[i]) for i, limit in enumerate(dumps)}
     displaced = [limit for limit in squares if limit not in dumps]
     if displaced:
-        start, stop, valid = recast.displaced_window(
+        start, stop, beyond, valid = recast.displaced_window(
             jnp.stack([squares[limit] for limit in displaced])
         )
         windows |= {
-            limit: _Window(start[i], stop[i], valid[i]) for i, limit in enumerate(displaced)
+            limit: _Window(start[i], stop[i], valid[i], beyond[i])
+            for i, limit in enumerate(displaced)
         }
     return windows
 

@@ -81,11 +81,13 @@ def _production(table: ProductionTable) -> dict[str, Any]:
 
 
 def _text(table: Mapping[str, Any]) -> bytes:
-    # json writes strings, numbers and lists as TOML does, but for NaN, which occurs in rows only
-    lines = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}"
-        for key, value in table.items()
-        if key != "rows"
-    ]
+    lines = [f"{key} = {_value(value)}" for key, value in table.items() if key != "rows"]
     rows = [f"    [{', '.join(repr(float(x)) for x in row)}]," for row in table["rows"]]
     return "\n".join([*lines, "rows = [", *rows, "]", ""]).encode()
+
+
+def _value(value: Any) -> str:
+    # json writes strings, numbers and lists as TOML does, but for NaN, which occurs in rows only
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {_value(item)}' for key, item in value.items())} }}"
+    return json.dumps(value, ensure_ascii=False)
