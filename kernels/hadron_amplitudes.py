@@ -1,4 +1,4 @@
-"""Amplitudes of the hadronic channels of a vector X that have a model: part of `kernels/hadrons.py`.
+"""Amplitudes of the hadronic channels of a vector X that have a model, for `kernels/hadrons.py`.
 
 A vector X with couplings u, d, s to the light quarks is a sum of an isovector current with strength
 r = u - d, an isoscalar one with o = 3 (u + d) and a strange one with p = -3 s; a photon has r = o =
@@ -377,7 +377,7 @@ def quadratic(factor: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
 
 
 def channels(m: np.ndarray) -> dict[str, np.ndarray]:
-    """R of every channel here at masses m (n,), as arrays (6, n); "omegapi0" overlaps with others."""
+    """R of every channel at masses m (n,), arrays (6, n); "omegapi0" overlaps with others."""
     s = m**2
     return {
         "pipi": quadratic(velocity_cubed(s, PION) / 4, pion_pair(m)),

@@ -1,5 +1,5 @@
-"""Recipe of zscan/kernels/tables/hadrons.txt: hadronic decays of a vector X with any couplings to u,
-d, s, vector and axial, below 2 GeV.
+"""Recipe of zscan/kernels/tables/hadrons.txt: hadronic decays of a vector X with any couplings to
+u, d, s, vector and axial, below 2 GeV.
 
     python kernels/hadrons.py [-o PATH]
 
@@ -11,9 +11,9 @@ from a table of fits (`kernels/hadron_channels.txt`); between 1.6 and 2 GeV "res
 each current by itself, what they lack of free quarks with QCD corrections. Axial currents are
 spectral functions that free quarks make 1/2 (`axial`).
 
-Rows are close where resonances or thresholds ask for it; linear interpolation is good to 0.7 % at 99
-% of the masses, 2 % at worst (6 % within 0.2 MeV of a threshold). The diagonal columns are
-raised by 1e-6 of themselves, so that rounding leaves every channel a positive form."""
+Rows are close where resonances or thresholds ask for it; linear interpolation is good to 0.7 % at
+99 % of the masses, 2 % at worst (6 % within 0.2 MeV of a threshold). The diagonal columns are raised
+by 1e-6 of themselves, so that rounding leaves every channel a positive form."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ RIDGE = 1e-6
 LISTED = ("2(pi+pi-)", "pi+pi-2pi0", "etapipi", "KKpi")
 CHANNELS = ("pipi", "pi0gamma", "etagamma", "3pi", "K+K-", "K0K0", "pi0pi0gamma", *LISTED, "rest")
 AXIAL = ("isovector", "isoscalar", "strange")
-# Isovector axial spectral function from tau decays to hadrons: ALEPH, 1312.1501, as distributed with
-# the program of 2206.08563; mass [GeV], a
+# Isovector axial spectral function from tau decays to hadrons: ALEPH, 1312.1501, as distributed
+# with the program of 2206.08563; mass [GeV], a
 ALEPH = np.array(
     [
         (0.385, 0.0),
@@ -74,25 +74,21 @@ F1_DECAY_CONSTANT = 0.245
 HEADER = """\
 Hadronic decays of a vector X by channel and current, below 2 GeV; from there on free quarks.
 Recipe: python kernels/hadrons.py; linear interpolation between the rows.
-Source: resonance amplitudes with parameters of PDG 2022 and of BaBar (arXiv:1205.2228, 2110.00520, \
-hep-ex/0408078),
-  SND (arXiv:1601.08061, 1610.00235, hep-ex/0305049) and arXiv:1002.0279; other channels: fits of \
-arXiv:2201.01788,
-  four pions averaged with arXiv:1801.04847; axial: ALEPH (arXiv:1312.1501, 2206.08563), Kuehn and \
-Santamaria below
-  0.85 GeV; its isoscalar and strange parts are a model (f1 mesons), without data.
-Vector columns, channel:component, are R in units of the point cross section of mu+ mu-: width of X \
-= m/(12 pi) sum
-  of R_ij c_i c_j with r = u-d, o = 3 (u+d), p = -3 s, each pair once. They add up to all hadrons, \
-but for omegapi0
-  (information: it is part of other channels).
+Source: resonance amplitudes with parameters of PDG 2022, BaBar (arXiv:1205.2228, 2110.00520,
+  hep-ex/0408078), SND (arXiv:1601.08061, 1610.00235, hep-ex/0305049) and arXiv:1002.0279; other
+  channels: fits of arXiv:2201.01788, four pions averaged with arXiv:1801.04847; axial: ALEPH
+  (arXiv:1312.1501, 2206.08563), Kuehn and Santamaria below 0.85 GeV; its isoscalar and strange
+  parts are a model (f1 mesons), without data.
+Vector columns, channel:component, are R in units of the point cross section of mu+ mu-: width of X
+  = m/(12 pi) sum of R_ij c_i c_j with r = u-d, o = 3 (u+d), p = -3 s, each pair once. They add up
+  to all hadrons, but for omegapi0 (information: it is part of other channels).
 Axial columns a: width of X = m/(4 pi) [isovector (u-d)^2 + isoscalar (u+d)^2 + 2 strange s^2].
 Columns: m [GeV], {columns}."""
 
 
 def qcd(m: np.ndarray) -> np.ndarray:
-    """1 + a + 1.6398 a^2 - 10.284 a^3, a = alpha_s/pi for three flavours and three loops; alpha_s is
-    constant below 1.2 GeV.
+    """1 + a + 1.6398 a^2 - 10.284 a^3, a = alpha_s/pi for three flavours and three loops; alpha_s
+    is constant below 1.2 GeV.
     """
     L = 2 * np.log(np.maximum(m, 1.2) / LAMBDA_3)
     log, ratio = np.log(L), 64 / 81
@@ -106,7 +102,7 @@ def _fits() -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Masses and columns "channel:component" of hadron_channels.txt."""
     path = Path(__file__).with_name("hadron_channels.txt")
     lines = path.read_text(encoding="ascii").splitlines()
-    names = [line for line in lines if line.startswith("# Columns:")][0].split(", ")[1:]
+    names = next(line for line in lines if line.startswith("# Columns:")).split(", ")[1:]
     mass, *columns = np.loadtxt(lines).T
     return mass, dict(zip(names, columns, strict=True))
 

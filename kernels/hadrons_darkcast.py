@@ -1,5 +1,5 @@
-"""Recipe of zscan/kernels/tables/hadrons_darkcast.txt: e+ e- -> hadrons below 2 GeV, divided among the
-vector mesons.
+"""Recipe of zscan/kernels/tables/hadrons_darkcast.txt: e+ e- -> hadrons below 2 GeV, divided among
+the vector mesons.
 
     python kernels/hadrons_darkcast.py FOLDER [-o PATH]
 
@@ -33,8 +33,8 @@ CHANNELS = {  # column: file
 HEADER = """\
 e+ e- -> hadrons in units of the point cross section of e+ e- -> mu+ mu-, divided among the vector \
 mesons.
-Recipe: python kernels/hadrons_darkcast.py FOLDER (merges the curves of the channels; linear interpolation \
-between the rows).
+Recipe: python kernels/hadrons_darkcast.py FOLDER (merges the curves of the channels; linear \
+interpolation between the rows).
 Source: fits to data of arXiv:1801.04847 (Fig. 1, App. A), as distributed with DarkCast; thinned \
 so that linear
   interpolation reproduces them to 1 % (or an absolute 1e-9; 1e-6 for omega_phi).
