@@ -12,8 +12,8 @@ each current by itself, what they lack of free quarks with QCD corrections. Axia
 spectral functions that free quarks make 1/2 (`axial`).
 
 Rows are close where resonances or thresholds ask for it; linear interpolation is good to 0.7 % at
-99 % of the masses, 2 % at worst (6 % within 0.2 MeV of a threshold). The diagonal columns are raised
-by 1e-6 of themselves, so that rounding leaves every channel a positive form."""
+99 % of the masses, 2 % at worst (6 % within 0.2 MeV of a threshold). The diagonal columns are
+raised by 1e-6 of themselves, so that rounding leaves every channel a positive form."""
 
 from __future__ import annotations
 

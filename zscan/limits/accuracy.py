@@ -1,0 +1,63 @@
+"""Where the accuracy of hadronic widths suffices for a recast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool
+
+from zscan.kernels import recast
+from zscan.kernels.couplings import Couplings
+from zscan.kernels.hadrons import LARGEST, NEGLIGIBLE
+from zscan.kernels.widths import shares_without_accuracy
+from zscan.limits.format import FINAL_STATES, Limit
+
+_HADRONIC = ("pipi", "hadrons")  # of the final states
+
+# What the accuracy rests on: final states, whether decays are counted in a window of time, and the
+# reference model if its hadronic width is part of the published limit
+Rest = tuple[tuple[str, ...], bool, str]
+
+
+def rest(limit: Limit) -> Rest:
+    """What the accuracy of a limit rests on."""
+    assumed = limit.reference_branching_ratio is not None or limit.reference_decays
+    timed = limit.efficiency not in ("prompt", "invisible")
+    return limit.final_states, timed, "" if assumed else limit.reference_model
+
+
+def enough(
+    rests: tuple[Rest, ...],
+    m_X: Array,
+    couplings: Couplings,
+    references: Mapping[str, Couplings],
+    widths: Mapping[str, Array],
+    total: Array,
+    thresholds: str,
+) -> list[Bool[Array, "..."]]:
+    """Where mu does not rest on hadronic widths without accuracy, for each of `rests`: the rule that
+    `zscan.limits.signal_strengths` states.
+
+    `references` are couplings of the reference models, `widths` and `total` those of X."""
+    error, open_ = shares_without_accuracy(m_X, couplings, thresholds=thresholds)
+    theirs = {
+        name: shares_without_accuracy(m_X, x, thresholds=thresholds).undetermined
+        for name, x in references.items()
+    }
+    share = recast.ratio(widths["hadrons"], total)
+    found = []
+    for states, timed, reference in rests:
+        # d ln mu/d ln(hadronic width) is the hadronic part of what is searched for less `share`
+        hadronic = _sum(widths, [state for state in states if state in _HADRONIC])
+        lever = jnp.abs(recast.ratio(hadronic, _sum(widths, states)) - share)
+        lever = jnp.maximum(lever, share) if timed else lever
+        small = recast.ratio(error, share) * lever <= LARGEST
+        change = jnp.abs(open_ - theirs.get(reference, jnp.zeros(())))
+        found.append(small & (change <= NEGLIGIBLE * (1 + open_)))
+    return found
+
+
+def _sum(widths: Mapping[str, Array], states: list[str] | tuple[str, ...]) -> Array:
+    return sum((widths[FINAL_STATES[state]] for state in states), jnp.zeros(()))
