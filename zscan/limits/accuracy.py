@@ -37,9 +37,9 @@ def enough(
     total: Array,
     thresholds: str,
 ) -> list[Bool[Array, "..."]]:
-    """Where mu does not rest on hadronic widths without accuracy, for each of `rests`: the rule that
-    `zscan.limits.signal_strengths` states.
+    """Where mu does not rest on hadronic widths without accuracy, for each of `rests`.
 
+    The rule is stated at `zscan.limits.signal_strengths`.
     `references` are couplings of the reference models, `widths` and `total` those of X."""
     error, open_ = shares_without_accuracy(m_X, couplings, thresholds=thresholds)
     theirs = {
