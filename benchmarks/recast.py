@@ -11,9 +11,9 @@ import jax
 import numpy as np
 
 from zscan import enable_x64
-from zscan.kernels.couplings import Couplings, couplings
+from zscan.kernels.couplings import Couplings
 from zscan.limits import load, signal_strengths
-from zscan.models import GENERATIONS
+from zscan.models import GENERATIONS, couplings
 
 MASSES = np.geomspace(2e-3, 8.0, 100)[:, None]
 

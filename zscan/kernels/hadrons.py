@@ -46,15 +46,17 @@ _LAMBDA = {3: 0.332, 4: 0.292, 5: 0.210}
 _OPEN = {"c": (4.5, 4), "b": (11.5, 5)}
 _COMPONENTS = ("rr", "oo", "pp", "ro", "rp", "op")
 _AXIAL = ("isovector", "isoscalar", "strange")
+_FREE_QUARKS = (3 / 2, 1 / 6, 1 / 3)  # rr, oo, pp of three colours
 
 
 class _Table(NamedTuple):
-    """Linear pieces of all light hadrons (six vector components, three axial currents), and of each
-    channel with its components: columns of values at the left ends, then as many slopes.
+    """Linear pieces of all light hadrons by six vector components, by three axial currents, and of
+    each channel with its components: columns of values at the left ends, then as many slopes.
     """
 
     mass: Float[np.ndarray, " n"]
-    light: Float[np.ndarray, "n-1 18"]
+    vector: Float[np.ndarray, "n-1 12"]
+    axial: Float[np.ndarray, "n-1 6"]
     channels: dict[str, tuple[tuple[int, ...], Float[np.ndarray, "n-1 columns"]]]
 
 
@@ -81,7 +83,7 @@ def _read_table() -> _Table:
         name: (tuple(_COMPONENTS.index(k) for k in components), pieces(list(components.values())))
         for name, components in found.items()
     }
-    return _Table(mass, pieces([*total, *(axial[current] for current in _AXIAL)]), channels)
+    return _Table(mass, pieces(total), pieces([axial[name] for name in _AXIAL]), channels)
 
 
 _TABLE = _read_table()
@@ -98,8 +100,8 @@ def widths(m_X: Array, x: Couplings, quarks: dict[str, float]) -> dict[str, Arra
     for name, (components, pieces) in _TABLE.channels.items():
         R = _values(place, pieces)
         found[name] = _sum([forms[k] * (scale(m_X) * R[i]) for i, k in enumerate(components)])
-    total = light.vector + light.partons + _sum(light.axial)
-    return found | {"hadrons": total + _sum(heavy.values())}
+    total = light.vector + _sum(light.axial) + _sum(heavy.values())
+    return found | {"hadrons": total}
 
 
 def qcd_factor(m: Array, flavours: int) -> Float[Array, "..."]:
@@ -134,7 +136,7 @@ def accuracy(m_X: Array, x: Couplings, quarks: dict[str, float]) -> Accuracy:
     """Errors of "hadrons" of `widths`, by the fractions of `zscan.kernels._hadron_accuracy`."""
     light = _light(m_X, x)
     errors = [
-        stated.vector_error(m_X, light.squares, light.vector + light.partons),
+        stated.vector_error(m_X, light.squares, light.vector),
         *stated.axial_errors(m_X, light.axial),
     ]
     # Free quarks have one correction, and so one error
@@ -210,8 +212,8 @@ def _uncertainty(m_X: Array, x: Couplings, thresholds: str) -> Array:
 
 
 class _Light(NamedTuple):
-    """Widths to hadrons of u, d and s [GeV]: by vector currents below 2 GeV and as free quarks from
-    there on, by the three vector currents each alone, by the three axial ones.
+    """Widths to hadrons of u, d and s [GeV]: by vector currents, what of it are free quarks, by
+    each vector current alone, by each axial one.
     """
 
     vector: Array
@@ -221,20 +223,17 @@ class _Light(NamedTuple):
 
 
 def _light(m_X: Array, x: Couplings) -> _Light:
-    unit = scale(m_X)
-    R = _values(_place(m_X), _TABLE.light)
+    unit, place = scale(m_X), _place(m_X)
     above = m_X >= PARTONS
     free = jnp.where(above, qcd_factor(jnp.where(above, m_X, PARTONS), 3), 0.0)
-    forms = _forms(x)
-    r, o, p = (
-        f * (unit * (R_ii + weight * free))
-        for f, R_ii, weight in zip(forms[:3], R[:3], (3 / 2, 1 / 6, 1 / 3), strict=True)
-    )
-    a, b, s = (3 * unit * (spectral + free / 2) for spectral in R[6:])
+    R = _values(place, _TABLE.vector)
+    R[:3] = [R_ii + weight * free for R_ii, weight in zip(R, _FREE_QUARKS, strict=False)]
+    parts = [f * (unit * R_k) for f, R_k in zip(_forms(x), R, strict=True)]
+    a, b, s = (3 * unit * (spectral + free / 2) for spectral in _values(place, _TABLE.axial))
     return _Light(
-        _sum([f * (unit * R_k) for f, R_k in zip(forms, R[:6], strict=True)]),
+        _sum(parts),
         3 * unit * free * (x.u.V**2 + x.d.V**2 + x.s.V**2),
-        (r, o, p),
+        (parts[0], parts[1], parts[2]),
         (a * (x.u.A - x.d.A) ** 2, b * (x.u.A + x.d.A) ** 2, 2 * s * x.s.A**2),
     )
 
@@ -243,13 +242,13 @@ def _heavy(m_X: Array, x: Couplings, quarks: dict[str, float]) -> dict[str, Arra
     """Widths "cc", "bb", "tt" of free quarks."""
     found = {}
     for name, mass in quarks.items():
-        width = pair(m_X, getattr(x, name), mass, 3)
+        weight = jnp.full((), 3.0)
         if name in _OPEN:
             start, flavours = _OPEN[name]
             above = m_X >= start
             factor = qcd_factor(jnp.where(above, m_X, start), flavours)
-            width = width * jnp.where(above, factor, 1.0)
-        found[name + name] = width
+            weight = weight * jnp.where(above, factor, 1.0)
+        found[name + name] = pair(m_X, getattr(x, name), mass, weight)
     return found
 
 
@@ -277,10 +276,10 @@ def _place(m_X: Array) -> _Place:
 
 def _values(place: _Place, pieces: np.ndarray) -> list[Array]:
     """Columns at a place, each of the shape of the masses; zero outside the table."""
-    found = jnp.asarray(pieces)[place.row]
-    count = pieces.shape[1] // 2
+    found = [jnp.asarray(column)[place.row] for column in pieces.T]
+    count = len(found) // 2
     return [
-        jnp.where(place.inside, found[..., k] + place.distance * found[..., count + k], 0.0)
+        jnp.where(place.inside, found[k] + place.distance * found[count + k], 0.0)
         for k in range(count)
     ]
 

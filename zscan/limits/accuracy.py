@@ -16,16 +16,17 @@ from zscan.limits.format import FINAL_STATES, Limit
 
 _HADRONIC = ("pipi", "hadrons")  # of the final states
 
-# What the accuracy rests on: final states, whether decays are counted in a window of time, and the
-# reference model if its hadronic width is part of the published limit
-Rest = tuple[tuple[str, ...], bool, str]
+# What the accuracy rests on: final states if some are hadronic and no decay is counted in a window
+# of time, and the reference model if its hadronic width is part of the published limit
+Rest = tuple[tuple[str, ...], str]
 
 
 def rest(limit: Limit) -> Rest:
-    """What the accuracy of a limit rests on."""
+    """What the accuracy of a limit rests on: a few combinations for all limits."""
     assumed = limit.reference_branching_ratio is not None or limit.reference_decays
-    timed = limit.efficiency not in ("prompt", "invisible")
-    return limit.final_states, timed, "" if assumed else limit.reference_model
+    prompt = limit.efficiency in ("prompt", "invisible")
+    hadronic = prompt and any(state in _HADRONIC for state in limit.final_states)
+    return limit.final_states if hadronic else (), "" if assumed else limit.reference_model
 
 
 def enough(
@@ -46,16 +47,18 @@ def enough(
         name: shares_without_accuracy(m_X, x, thresholds=thresholds).undetermined
         for name, x in references.items()
     }
-    share = recast.ratio(widths["hadrons"], total)
     found = []
-    for states, timed, reference in rests:
-        # d ln mu/d ln(hadronic width) is the hadronic part of what is searched for less `share`
-        hadronic = _sum(widths, [state for state in states if state in _HADRONIC])
-        lever = jnp.abs(recast.ratio(hadronic, _sum(widths, states)) - share)
-        lever = jnp.maximum(lever, share) if timed else lever
-        small = recast.ratio(error, share) * lever <= LARGEST
+    for states, reference in rests:
+        # d ln mu/d ln(hadronic width) is the hadronic part of what is searched for less the
+        # hadronic share of the total width; the part counts against it, but not in lifetimes
+        mu_error = error
+        if states:
+            share = recast.ratio(widths["hadrons"], total)
+            hadronic = _sum(widths, [state for state in states if state in _HADRONIC])
+            part = recast.ratio(hadronic, _sum(widths, states))
+            mu_error = recast.ratio(error, share) * jnp.abs(part - share)
         change = jnp.abs(open_ - theirs.get(reference, jnp.zeros(())))
-        found.append(small & (change <= NEGLIGIBLE * (1 + open_)))
+        found.append((mu_error <= LARGEST) & (change <= NEGLIGIBLE * (1 + open_)))
     return found
 
 
