@@ -30,8 +30,8 @@ PACKAGES = {
         "card_problem fit_card intervals maximum_likelihood minuit profile sample toys"
     ),
     "kernels": (
-        "borexino btokx charm coherent cosmology g2 kmunux matter meson_mixing mixing muoquark "
-        "nsi recast rk running scattering trident widths"
+        "borexino btokx charm coherent cosmology g2 hadrons kmunux matter meson_mixing mixing "
+        "muoquark nsi recast rk running scattering trident widths"
     ),
     "limits": (
         "Limit LimitError LimitWarning MissingLimit ProductionTable delta_chi2 excluded_couplings "

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import jax.numpy as jnp
 from jax import Array
 
 from zscan.constraints import cosmology, electron, flavour, mixing, muon, neutrinos, searches
@@ -59,7 +60,9 @@ class ObservableInfo:
 
 
 def _branching_ratio(channel: str) -> Callable[[Point], Array]:
-    return lambda point: point.branching_ratios[channel]
+    return lambda point: jnp.where(
+        point.hadrons_known, point.branching_ratios[channel], jnp.nan
+    )  # NaN on quarkonia, and where axial currents have no accuracy
 
 
 # Observables that belong to no constraint: name -> (long name, units, prediction)
@@ -71,7 +74,14 @@ _OBSERVABLES = {
     )
     for channel in ("ee", "mumu", "tautau", "nunu", "hadrons", "3gamma")
 }
-_BRANCHING_REFERENCES = ("Ilten:2018crw",)
+_BRANCHING_REFERENCES = (
+    "Ilten:2018crw",
+    "Foguel:2022ppx",
+    "BaBar:2012bdw",
+    "BABAR:2021cde",
+    "Davier:2013sfa",
+    "Baruch:2022esd",
+)
 
 # Measurements of one quantity, or searches in the same data, that must not be added: the first one
 # present counts.

@@ -20,7 +20,11 @@ SEARCHES = {"kmunux": KMUNUX_LIMIT} | {
 
 
 def predict_searches(limits: Iterable[str], point: Point) -> dict[str, Prediction]:
-    """Signal strengths of `limits` by name, all at once: they share widths and production rates."""
+    """Signal strengths of `limits` by name, all at once: they share widths and production rates.
+
+    They apply where `zscan.limits.signal_strengths` is a number: within their masses, outside
+    vetoes, and where they do not rest on hadronic widths without accuracy.
+    """
     names = tuple(dict.fromkeys(limits))
     strengths = (
         signal_strengths([load(name) for name in names], point.m_X, point.on_shell) if names else ()

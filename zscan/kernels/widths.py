@@ -1,129 +1,104 @@
-"""Decay widths and branching ratios of X: leptons, neutrinos, photons, and hadrons by vector-meson
-dominance.
+"""Decay widths and branching ratios of X: leptons, neutrinos, photons, and hadrons channel by
+channel.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from importlib import resources
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from zscan.constants import ALPHA_EM, M_E, M_MU, M_TAU, Constant
+from zscan.constants import ALPHA_EM, M_E, M_MU, M_TAU
 from zscan.errors import ParameterError, nearest
+from zscan.kernels import _hadrons_darkcast
+from zscan.kernels import hadrons as _hadrons
+from zscan.kernels._pairs import pair, scale
 from zscan.kernels._quotient import quotient
-from zscan.kernels._spline import Spline, evaluate
 from zscan.kernels.couplings import Couplings
+from zscan.kernels.hadrons import THRESHOLDS, hadron_uncertainty, production_bound_missing
 from zscan.precision import as_float64, in_float64
 
-_PDG = "PDG 2020, PTEP 2020 083C01"
-M_D = Constant(1.86483, "GeV", 5e-5, _PDG)
-M_B = Constant(5.27934, "GeV", 1.2e-4, _PDG)
-M_T = Constant(172.76, "GeV", 0.3, _PDG)
-# Masses [GeV] of c, b, t in phase space: half of where the open channel begins
-THRESHOLDS = {
-    "physical": {"c": M_D.value, "b": M_B.value, "t": M_T.value},
-    "darkcast": {"c": 1.5, "b": 4.8, "t": M_T.value},
-}
+__all__ = [
+    "HADRONS",
+    "THRESHOLDS",
+    "branching_ratios",
+    "hadron_uncertainty",
+    "hadrons_known",
+    "partial_widths",
+    "production_bound_missing",
+    "total_width",
+]
+
+HADRONS = ("default", "darkcast")  # tables of hadronic widths
 _DISJOINT = ("ee", "mumu", "tautau", "nunu", "hadrons", "3gamma")  # these add up to the total width
-
-
-def _read_table() -> Spline:
-    """Columns rho, omega, phi, omega_phi, pipi of the table, linear between its masses."""
-    path = resources.files("zscan.kernels").joinpath("tables/hadrons.txt")
-    mass, *channels = np.loadtxt(path.read_text(encoding="ascii").splitlines()).T
-    values = np.stack(channels, axis=1)
-    slope = np.diff(values, axis=0) / np.diff(mass)[:, None]
-    zero = np.zeros_like(slope)
-    return Spline(mass, np.stack([values[:-1], slope, zero, zero]))
-
-
-_TABLE = _read_table()
-_TABLE_START, _TABLE_END = float(_TABLE.knots[0]), float(_TABLE.knots[-1])  # 0.14 and 2 GeV
 
 
 @in_float64
 def partial_widths(
-    m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
+    m_X: ArrayLike,
+    couplings: Couplings,
+    *,
+    thresholds: str = "physical",
+    hadrons: str = "default",
 ) -> dict[str, Float[Array, "..."]]:
     """Partial widths [GeV] of X by channel, for the full couplings of `zscan.models.coupling` (on
     shell) at m_X [GeV].
 
-    Keys: "ee", "mumu", "tautau"; "nue", "numu", "nutau" and their sum "nunu"; "hadrons" (all of
-    them, with "cc", "bb", "tt"); "pipi" (pi+ pi-, part of "hadrons"); "3gamma". The total is
-    `total_width`. The leaves of `couplings` broadcast against m_X; each width has the shape of what
-    it depends on, functions of m_X being evaluated on its own.
+    Keys: "ee", "mumu", "tautau"; "nue", "numu", "nutau" and their sum "nunu"; "3gamma"; "hadrons",
+    the sum of the hadronic channels "pipi" (pi+ pi-), "pi0gamma", "etagamma", "3pi", "K+K-",
+    "K0K0", "pi0pi0gamma", "2(pi+pi-)", "pi+pi-2pi0", "etapipi", "KKpi", "rest" (all other below 2
+    GeV), "partons" (u, d, s from 2 GeV on), "axial" (u, d, s), "cc", "bb", "tt"; and "omegapi0",
+    information: it is part of other channels. The total is `total_width`. The leaves of `couplings`
+    broadcast against m_X; each width has the shape of what it depends on, functions of m_X being
+    evaluated on its own.
 
     * f fbar: N_c m_X/(12 pi) beta [g_V^2 (1 + 2 m_f^2/m_X^2) + g_A^2 beta^2], neutrinos m_X/(24 pi)
       g_nu^2 each.
-    * light hadrons: m_X/(12 pi) [R_rho (u-d)^2 + 9 R_omega (u+d)^2 + 9 R_phi s^2 + 18 R_omegaphi
-      (u+d) s] with the vector couplings u, d, s: U(3) flavour symmetry, no isospin breaking. The
-      tables are linear in m_X to 1 % up to 2 GeV; the omega and the phi are narrow, so that grids
-      must have steps of 2 and 1 MeV there. Beyond 2 GeV R keeps its last value: 2.18 for the
-      photon, where free quarks have 2. For "pipi" that value means nothing: the pion form factor
-      falls. Of the exclusive hadronic channels only this one is available (not 3 pi, K K, pi0
-      gamma).
-    * axial couplings of u, d, s: free quarks above 2 GeV; below nothing, for want of a table, so
-      that the hadronic width of such a model is too small there and its other branching ratios too
-      large. No benchmark model has them.
+    * u, d, s with vector couplings, below 2 GeV: m_X/(12 pi) times a quadratic form in u - d, 3 (u
+      + d) and -3 s for each channel, from amplitudes and data, valid for any couplings. The tables
+      are linear in m_X (0.7 % at 99 % of the masses, 2 % at worst, 6 % within 0.2 MeV of two
+      pions); the omega and the phi are narrow, so that grids must have steps of 2 and 1 MeV there.
+      From 2 GeV on free quarks with QCD corrections.
+    * u, d, s with axial couplings: spectral functions of tau decays for the isovector current; a
+      model without data, which `hadron_uncertainty` refuses, for the others; free quarks from 2
+      GeV.
     * c, b, t: free quarks with half the mass at which the open channel begins, `thresholds` =
-      "physical" (D Dbar 3.73 GeV, B Bbar 10.56 GeV) or "darkcast" (quark masses 1.5 and 4.8 GeV).
-      No charmonium, no bottomonium, no QCD correction (alpha_s/pi of the partonic widths, some 7
-      %): provisional.
+      "physical" (D Dbar 3.73 GeV, B Bbar 10.56 GeV) or "darkcast" (quark masses 1.5 and 4.8 GeV);
+      QCD corrections from 4.5 and 11.5 GeV. Resonances between are left out, and quarkonia: the
+      widths there are finite and may be wrong by orders of magnitude (`hadron_uncertainty`, which
+      is NaN there).
     * 3 gamma, from the electron loop, for m_X <= 2 m_e only: expansion in m_X^2/m_e^2 to its second
       order, which falls short near 2 m_e. The axial coupling does not contribute.
 
-    Leptons and neutrinos are exact at tree level. Valid for m_X >= 0 (NaN below); gradients are
-    finite everywhere, also at thresholds. Raises `ParameterError` for another name of `thresholds`.
-    Source: arXiv:1801.04847 sec. 2 and app. A; arXiv:1705.00619 (3 gamma).
+    `hadrons` = "darkcast" takes the table of DarkCast instead, to compare with its recasts: right
+    for couplings like those of the photon only, with the keys "pipi", "cc", "bb", "tt" of the
+    hadronic channels, no axial width below 2 GeV and no QCD correction.
+
+    How well hadrons are known: `hadron_uncertainty`. Leptons and neutrinos are exact at tree level.
+    Valid for m_X >= 0 (NaN below); gradients are finite everywhere, also at thresholds. Raises
+    `ParameterError` for another name of `thresholds` or `hadrons`. Source: docs/hadrons.md;
+    arXiv:1801.04847 sec. 2 and app. A ("darkcast"); arXiv:1705.00619 (3 gamma).
 
     >>> from zscan import couplings
     >>> widths = partial_widths(0.05, couplings("Lmu-Ltau", 0.05, 1e-3))
     >>> f"{widths['nunu']:.4e}", float(widths["mumu"])
     ('1.3263e-09', 0.0)
     """
-    if thresholds not in THRESHOLDS:
-        raise ParameterError(f"thresholds = {thresholds!r}; {nearest(thresholds, THRESHOLDS)}")
-    m_X, *leaves = as_float64(m_X, *jax.tree.leaves(couplings))
-    x: Couplings = jax.tree.unflatten(jax.tree.structure(couplings), leaves)
-    scale = jnp.where(m_X >= 0, m_X, jnp.nan) / (12 * math.pi)
-
-    def pair(V: Array, A: Array, mass: float, colours: int = 1) -> Array:
-        vector, axial = _phase_space(m_X, mass)
-        return colours * (V**2 * (scale * vector) + A**2 * (scale * axial))
-
-    quarks = THRESHOLDS[thresholds]
-    widths = {
-        "ee": pair(*x.e, M_E.value),
-        "mumu": pair(*x.mu, M_MU.value),
-        "tautau": pair(*x.tau, M_TAU.value),
-        "nue": x.nu_e**2 * scale / 2,
-        "numu": x.nu_mu**2 * scale / 2,
-        "nutau": x.nu_tau**2 * scale / 2,
-        "cc": pair(*x.c, quarks["c"], 3),
-        "bb": pair(*x.b, quarks["b"], 3),
-        "tt": pair(*x.t, quarks["t"], 3),
-        "3gamma": x.e.V**2 * scale * _three_photons(m_X),
-    }
-    R = _hadron_table(m_X)
-    isovector, isoscalar, strange = x.u.V - x.d.V, x.u.V + x.d.V, x.s.V
-    light = R["rho"] * isovector**2 + 9 * (R["omega"] * isoscalar**2 + R["phi"] * strange**2)
-    light = light + 18 * R["omega_phi"] * isoscalar * strange
-    light = light + jnp.where(m_X > _TABLE_END, 3.0, 0.0) * (x.u.A**2 + x.d.A**2 + x.s.A**2)
-    widths["nunu"] = widths["nue"] + widths["numu"] + widths["nutau"]
-    widths["hadrons"] = scale * light + widths["cc"] + widths["bb"] + widths["tt"]
-    widths["pipi"] = scale * R["pipi"] * isovector**2
-    return widths
+    return _partial(*_checked(m_X, couplings, thresholds, hadrons))
 
 
 @in_float64
 def total_width(
-    m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
+    m_X: ArrayLike,
+    couplings: Couplings,
+    *,
+    thresholds: str = "physical",
+    hadrons: str = "default",
 ) -> Float[Array, "..."]:
     """Total width [GeV] of X at m_X [GeV]: the sum of "ee", "mumu", "tautau", "nunu", "hadrons" and
     "3gamma".
@@ -134,12 +109,16 @@ def total_width(
     >>> round(float(total_width(0.1, couplings("Lmu-Ltau", 0.1, 1.0)) / 0.1), 4)
     0.0265
     """
-    return _sum(partial_widths(m_X, couplings, thresholds=thresholds))
+    return _total(*_checked(m_X, couplings, thresholds, hadrons))
 
 
 @in_float64
 def branching_ratios(
-    m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
+    m_X: ArrayLike,
+    couplings: Couplings,
+    *,
+    thresholds: str = "physical",
+    hadrons: str = "default",
 ) -> dict[str, Float[Array, "..."]]:
     """Branching ratios of X, with the keys of `partial_widths`; 0 where X has no width at all (as
     for zero couplings).
@@ -152,23 +131,86 @@ def branching_ratios(
     >>> float(ratios["nunu"])
     1.0
     """
-    widths = partial_widths(m_X, couplings, thresholds=thresholds)
-    total = _sum(widths)
+    return _ratios(*_checked(m_X, couplings, thresholds, hadrons))
+
+
+@in_float64
+def hadrons_known(
+    m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
+) -> Bool[Array, "..."]:
+    """Whether the hadronic width is known well enough for the total width of X at m_X [GeV].
+
+    That is so unless its error exceeds half of the total width, or what has no accuracy in it (see
+    `hadron_uncertainty`) a tenth. An X without a hadronic width is known. Maps store no branching
+    ratios where it is not. Arguments and errors as for `partial_widths`.
+
+    >>> from zscan import couplings
+    >>> [bool(hadrons_known(3.1, couplings(name, 3.1, 1e-3))) for name in ("B-L", "Lmu-Ltau")]
+    [False, True]
+    """
+    error, undetermined = shares_without_accuracy(m_X, couplings, thresholds=thresholds)
+    return (error <= _hadrons.LARGEST) & (undetermined <= _hadrons.NEGLIGIBLE)
+
+
+@in_float64
+def shares_without_accuracy(
+    m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
+) -> _hadrons.Accuracy:
+    """The errors of `zscan.kernels.hadrons.accuracy` over the total width; 0 where X has none."""
+    m_X, x, *_ = _checked(m_X, couplings, thresholds, "default")
+    return _shares(m_X, x, thresholds)
+
+
+def _checked(
+    m_X: ArrayLike, couplings: Couplings, thresholds: str, hadrons: str
+) -> tuple[Array, Couplings, str, str]:
+    """The arguments of `_partial`."""
+    _hadrons.masses_of(thresholds)
+    if hadrons not in HADRONS:
+        raise ParameterError(f"hadrons = {hadrons!r}; {nearest(hadrons, HADRONS)}")
+    m_X, *leaves = as_float64(m_X, *jax.tree.leaves(couplings))
+    return m_X, jax.tree.unflatten(jax.tree.structure(couplings), leaves), thresholds, hadrons
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _partial(m_X: Array, x: Couplings, thresholds: str, hadrons: str) -> dict[str, Array]:
+    unit = scale(m_X)
+    widths = {
+        "ee": pair(m_X, x.e, M_E.value),
+        "mumu": pair(m_X, x.mu, M_MU.value),
+        "tautau": pair(m_X, x.tau, M_TAU.value),
+        "nue": x.nu_e**2 * unit / 2,
+        "numu": x.nu_mu**2 * unit / 2,
+        "nutau": x.nu_tau**2 * unit / 2,
+        "3gamma": x.e.V**2 * unit * _three_photons(m_X),
+    }
+    widths["nunu"] = widths["nue"] + widths["numu"] + widths["nutau"]
+    table = _hadrons_darkcast.widths if hadrons == "darkcast" else _hadrons.widths
+    return widths | table(m_X, x, _hadrons.masses_of(thresholds))
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _total(m_X: Array, x: Couplings, thresholds: str, hadrons: str) -> Array:
+    widths = _partial(m_X, x, thresholds, hadrons)
+    return sum((widths[name] for name in _DISJOINT), jnp.zeros(()))
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _ratios(m_X: Array, x: Couplings, thresholds: str, hadrons: str) -> dict[str, Array]:
+    widths = _partial(m_X, x, thresholds, hadrons)
+    total = _total(m_X, x, thresholds, hadrons)
     stable = total == 0
     total = jnp.where(stable, 1.0, total)
     return {name: jnp.where(stable, 0.0, quotient(width, total)) for name, width in widths.items()}
 
 
-def _sum(widths: dict[str, Array]) -> Array:
-    return sum((widths[name] for name in _DISJOINT), jnp.zeros(()))
-
-
-def _phase_space(m_X: Array, mass: float) -> tuple[Array, Array]:
-    """beta (1 + 2 mass^2/m_X^2) and beta^3, zero below m_X = 2 mass."""
-    open_ = m_X > 2 * mass
-    ratio = 2 * mass / jnp.where(open_, m_X, 4 * mass)
-    beta = jnp.sqrt((1 - ratio) * (1 + ratio))
-    return jnp.where(open_, beta * (1 + ratio**2 / 2), 0.0), jnp.where(open_, beta**3, 0.0)
+@functools.partial(jax.jit, static_argnums=2)
+def _shares(m_X: Array, x: Couplings, thresholds: str) -> _hadrons.Accuracy:
+    total = _total(m_X, x, thresholds, "default")
+    some = total > 0
+    parts = _hadrons.accuracy(m_X, x, _hadrons.masses_of(thresholds))
+    safe = jnp.where(some, total, 1.0)
+    return _hadrons.Accuracy(*(jnp.where(some, quotient(part, safe), 0.0) for part in parts))
 
 
 def _three_photons(m_X: Array) -> Array:
@@ -183,14 +225,4 @@ def _three_photons(m_X: Array) -> Array:
         / (4 * math.pi * 2**7 * 3**6 * 5**2 * math.pi**3)
         * y**4
         * series
-    )
-
-
-def _hadron_table(m_X: Array) -> dict[str, Array]:
-    """R of each channel: zero below the table, its last value above."""
-    inside = (m_X > _TABLE_START) & (m_X < _TABLE_END)
-    above = m_X >= _TABLE_END
-    values = evaluate(_TABLE, jnp.where(inside, m_X, jnp.where(above, _TABLE_END, _TABLE_START)))
-    return dict(
-        zip(("rho", "omega", "phi", "omega_phi", "pipi"), jnp.moveaxis(values, -1, 0), strict=True)
     )

@@ -19,7 +19,12 @@ from zscan.errors import ParameterError
 from zscan.kernels import recast
 from zscan.kernels.couplings import Couplings
 from zscan.kernels.recast import BR_K_MUNU, HBAR, Search
-from zscan.kernels.widths import branching_ratios, partial_widths, total_width
+from zscan.kernels.widths import (
+    branching_ratios,
+    partial_widths,
+    total_width,
+)
+from zscan.limits.accuracy import Rest, enough, rest
 from zscan.limits.format import FINAL_STATES, Limit, ProductionTable
 from zscan.limits.formula import evaluate
 from zscan.limits.reference import reference_model
@@ -29,7 +34,12 @@ from zscan.precision import as_float64, in_float64
 
 @in_float64
 def signal_strengths(
-    limits: Sequence[Limit], m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
+    limits: Sequence[Limit],
+    m_X: ArrayLike,
+    couplings: Couplings,
+    *,
+    thresholds: str = "physical",
+    hadrons: str = "default",
 ) -> tuple[Float[Array, "..."], ...]:
     """Signal strength of every limit for the on-shell `couplings` of `zscan.couplings`, one array
     each.
@@ -39,7 +49,20 @@ def signal_strengths(
     masses, in a veto). m_X [GeV] broadcasts against the leaves of `couplings`; what depends on m_X
     alone is evaluated on its shape, and widths and production rates are shared between the limits.
     Pure and differentiable in m_X and all couplings; compiled once per set of limits and shapes.
-    `thresholds` as for `zscan.kernels.widths.partial_widths`.
+    `thresholds` and `hadrons` as for `zscan.kernels.widths.partial_widths`.
+
+    NaN as well where mu rests on hadronic widths that have no accuracy (constraints then do not
+    apply: status 2 in maps, skipped in sums; with hadrons = "darkcast" nothing is left out):
+
+    * the error of the hadronic width (`zscan.kernels.hadrons.hadron_uncertainty`) leaves mu
+      uncertain by more than half;
+    * what has no accuracy may change mu by more than a tenth: isoscalar and strange axial currents
+      below 2 GeV, and the peaks of quarkonia in 3.05-3.15, 3.66-3.80 and 9.3-10.6 GeV.
+
+    X with the couplings of the reference model, scaled, keeps its limits on quarkonia, since their
+    peaks are in the published limit as they are in X; so does an X whose couplings to c and b are
+    those of a loop (L_mu - L_tau), since a peak leaves its other decays as they are. Others, B - L
+    for example, have no limit there.
 
     Assumes what every recast does: the acceptance is that of the reference model, decays are to the
     final state of the search only, and X is narrow. Good to 10-20 % in the coupling; production by
@@ -47,7 +70,8 @@ def signal_strengths(
     m_X, *leaves = as_float64(m_X, *jax.tree.leaves(couplings))
     couplings = jax.tree.unflatten(jax.tree.structure(couplings), leaves)
     return tuple(
-        _mu(*arguments) for arguments in _arguments(tuple(limits), m_X, couplings, thresholds)
+        _mu(*arguments)
+        for arguments in _arguments(tuple(limits), m_X, couplings, thresholds, hadrons)
     )
 
 
@@ -59,6 +83,7 @@ def signal_strength(
     eps: ArrayLike | None = None,
     *,
     thresholds: str = "physical",
+    hadrons: str = "default",
 ) -> Float[Array, "..."]:
     """Signal strength mu of `model` at m_X [GeV], g_X and eps (added to the model's mixing), which
     broadcast.
@@ -69,19 +94,24 @@ def signal_strength(
     >>> round(float(signal_strength(load("NA64_NA642019imj"), "Lmu-Ltau", 0.02, 5e-3)), 2)
     1.35
     """
-    return signal_strengths((limit,), m_X, couplings(model, m_X, g_X, eps), thresholds=thresholds)[
-        0
-    ]
+    x = couplings(model, m_X, g_X, eps)
+    return signal_strengths((limit,), m_X, x, thresholds=thresholds, hadrons=hadrons)[0]
 
 
 @in_float64
 def excluded_couplings(
-    limit: Limit, model: ModelType | str, m_X: ArrayLike, *, thresholds: str = "physical"
+    limit: Limit,
+    model: ModelType | str,
+    m_X: ArrayLike,
+    *,
+    thresholds: str = "physical",
+    hadrons: str = "default",
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """The couplings g_X between which `model` is excluded at m_X [GeV]: (g_lo, g_hi), each of the
     shape of m_X.
 
-    NaN where nothing is excluded, g_hi = inf for limits without an upper edge. Needs a model whose
+    NaN where nothing is excluded or known (see `signal_strengths`, also for the options), g_hi =
+    inf for limits without an upper edge. Needs a model whose
     couplings are proportional to g_X, so without a fixed `eps`: raises `ParameterError` otherwise.
 
     >>> from zscan.limits import load
@@ -96,7 +126,8 @@ def excluded_couplings(
             "eps, or no charges); scan signal_strength instead"
         )
     (m_X,) = as_float64(m_X)
-    (arguments,) = _arguments((limit,), m_X, load_charged(loaded).couplings(m_X, 1.0), thresholds)
+    unit = load_charged(loaded).couplings(m_X, 1.0)
+    (arguments,) = _arguments((limit,), m_X, unit, thresholds, hadrons)
     return _edges(*arguments)
 
 
@@ -122,8 +153,18 @@ def delta_chi2(limit: Limit, mu: ArrayLike) -> Float[Array, "..."]:
 
 # Compiled in pieces: what depends on a limit is compiled for the shape of m_X only, the rest for
 # all limits alike
-_mu = jax.jit(recast.signal_strength)
-_edges = jax.jit(recast.excluded_scale)
+@jax.jit
+def _mu(search: Search, known: Array, rate: Array, partial: Array, width: Array) -> Array:
+    search = search._replace(valid=search.valid & known)
+    return recast.signal_strength(search, rate, partial, width)
+
+
+@jax.jit
+def _edges(
+    search: Search, known: Array, rate: Array, partial: Array, width: Array
+) -> tuple[Array, Array]:
+    search = search._replace(valid=search.valid & known)
+    return recast.excluded_scale(search, rate, partial, width)
 
 
 class _Reference(NamedTuple):
@@ -138,34 +179,47 @@ _References = dict[str | Model, _Reference]
 
 
 def _arguments(
-    limits: tuple[Limit, ...], m_X: Array, couplings: Couplings, thresholds: str
-) -> list[tuple[Search, Array, Array, Array]]:
-    """What `recast.signal_strength` and `recast.excluded_scale` take, for each limit."""
+    limits: tuple[Limit, ...], m_X: Array, couplings: Couplings, thresholds: str, hadrons: str
+) -> list[tuple[Search, Array, Array, Array, Array]]:
+    """What `recast.signal_strength` and `recast.excluded_scale` take, for each limit, and after the
+    search whether hadronic widths are known well enough.
+    """
     if not limits:
         return []
     models = dict.fromkeys(limit.reference_model for limit in limits if limit.reference_model)
     references = {
-        model: _reference(m_X, reference_model(model).couplings(m_X, 1.0), thresholds)
+        model: _reference(m_X, reference_model(model).couplings(m_X, 1.0), thresholds, hadrons)
         for model in models
     }
     searches = _searches(limits, m_X, references)
     origins = tuple(dict.fromkeys(_origin(limit) for limit in limits))
     states = tuple(dict.fromkeys(limit.final_states for limit in limits))
-    rates, partial, total = _signals(origins, states, m_X, couplings, references, thresholds)
-    by_origin, by_states = (
+    rests = tuple(dict.fromkeys(rest(limit) for limit in limits))
+    rates, partial, total, known = _signals(
+        origins, states, rests, m_X, couplings, references, thresholds, hadrons
+    )
+    by_origin, by_states, by_rest = (
         dict(zip(origins, rates, strict=True)),
         dict(zip(states, partial, strict=True)),
+        dict(zip(rests, known, strict=True)),
     )
     return [
-        (search, by_origin[_origin(limit)], by_states[limit.final_states], total)
+        (
+            search,
+            by_rest[rest(limit)],
+            by_origin[_origin(limit)],
+            by_states[limit.final_states],
+            total,
+        )
         for search, limit in zip(searches, limits, strict=True)
     ]
 
 
-@functools.partial(jax.jit, static_argnums=2)  # one program for all whose couplings are alike
-def _reference(m_X: Array, unit: Couplings, thresholds: str) -> _Reference:
-    branching = branching_ratios(m_X, unit, thresholds=thresholds)
-    return _Reference(unit, branching, 1 / total_width(m_X, unit, thresholds=thresholds))
+@functools.partial(jax.jit, static_argnums=(2, 3))  # one program for all of like couplings
+def _reference(m_X: Array, unit: Couplings, thresholds: str, hadrons: str) -> _Reference:
+    branching = branching_ratios(m_X, unit, thresholds=thresholds, hadrons=hadrons)
+    width = total_width(m_X, unit, thresholds=thresholds, hadrons=hadrons)
+    return _Reference(unit, branching, 1 / width)
 
 
 _Origin = tuple[str | ProductionTable, str | Model]  # how X is produced, and the reference model
@@ -175,16 +229,18 @@ def _origin(limit: Limit) -> _Origin:
     return limit.production_table or limit.production[0], limit.reference_model
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 5))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 6, 7))
 def _signals(
     origins: tuple[_Origin, ...],
     states: tuple[tuple[str, ...], ...],
+    rests: tuple[Rest, ...],
     m_X: Array,
     couplings: Couplings,
     references: _References,
     thresholds: str,
-) -> tuple[list[Array], list[Array], Array]:
-    """Production rates, widths into the final states, total width."""
+    hadrons: str,
+) -> tuple[list[Array], list[Array], Array, list[Array]]:
+    """Production rates, widths into the final states, total width, where accuracy suffices."""
 
     @functools.cache
     def rate(mechanism: str, reference: str | Model) -> Array:
@@ -205,12 +261,22 @@ def _signals(
         )
 
     rates = [rate(how, name) if isinstance(how, str) else mixed(how, name) for how, name in origins]
-    widths = partial_widths(m_X, couplings, thresholds=thresholds)
-    return (
-        rates,
-        [_sum(widths, names) for names in states],
-        total_width(m_X, couplings, thresholds=thresholds),
+    widths = partial_widths(m_X, couplings, thresholds=thresholds, hadrons=hadrons)
+    total = total_width(m_X, couplings, thresholds=thresholds, hadrons=hadrons)
+    known = (
+        enough(
+            rests,
+            m_X,
+            couplings,
+            {name: reference.couplings for name, reference in references.items()},
+            widths,
+            total,
+            thresholds,
+        )
+        if hadrons == "default"
+        else [jnp.ones((), bool)] * len(rests)
     )
+    return rates, [_sum(widths, names) for names in states], total, known
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -64,8 +64,15 @@ class Point:
 
     @cached_property
     def branching_ratios(self) -> dict[str, Array]:
-        """Branching ratios of X by channel."""
+        """Branching ratios of X by channel, finite also where `hadrons_known` is False."""
         return widths.branching_ratios(self.m_X, self.on_shell)
+
+    @cached_property
+    def hadrons_known(self) -> Array:
+        """Whether hadronic widths are known well enough for branching ratios and lifetimes, see
+        `zscan.kernels.widths.hadrons_known`; a constraint that rests on them applies only there.
+        """
+        return widths.hadrons_known(self.m_X, self.on_shell)
 
 
 def _present(couplings: Couplings | None) -> Couplings:

@@ -35,7 +35,7 @@ SPEC = FigureSpec(
     legend=(0.03, 0.32),
     caption=(
         "Left: L_mu - L_tau with the kinetic mixing of the mu-tau loop; right: B - 3 L_mu without "
-        "kinetic mixing. Hadrons by vector-meson dominance to 2 GeV (arXiv:1801.04847), charm and "
-        "beauty as free quarks (provisional)."
+        "kinetic mixing. Hadrons by resonances and data to 2 GeV, free quarks beyond; no values on "
+        "quarkonia, whose peaks are not in the widths."
     ),
 )
