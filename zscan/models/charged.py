@@ -22,7 +22,7 @@ from zscan.errors import ModelError, ModelWarning, ParameterError, nearest, show
 from zscan.models.base import ModelType
 from zscan.models.parameters import (
     EPS,
-    G_SB,
+    FLAVOUR_CHANGING,
     M_X,
     PERTURBATIVE,
     THEORY_PARAMETERS,
@@ -89,7 +89,7 @@ _PARAMETERS = {
     "eps_over_g": ParameterInfo(
         "1", "kinetic mixing over g_X, on top of the model's own", -1e6, 1e6
     ),
-    "g_sb": G_SB,
+    **FLAVOUR_CHANGING,
     **{
         name: ParameterInfo("1", f"X charge of {name.removeprefix(_CHARGE)}", -1e6, 1e6)
         for name in CHARGE_PARAMETERS
@@ -243,8 +243,8 @@ class Model(ModelType):
 
     @property
     def parameters(self) -> Parameters:
-        """Mass, coupling, mixing, g_sb, single charges ("charge.L.mu"), multiples of benchmarks,
-        theory errors.
+        """Mass, coupling, mixing, g_sb and its kin, single charges ("charge.L.mu"), multiples of
+        benchmarks, theory errors.
         """
         return _PARAMETERS
 
@@ -327,7 +327,9 @@ class Model(ModelType):
 
         values = dict(values)
         m_X, g_X = values.pop("m_X"), values.pop("g_X")
-        g_sb = values.pop("g_sb", None)
+        flavour_changing: dict[str, Any] = {
+            name: values.pop(name) for name in FLAVOUR_CHANGING if name in values
+        }
         ratio: Array | float = values.pop("eps_over_g", 0.0)
         eps = values.pop("eps", 0.0) + ratio * g_X
         for name in [name for name in values if name in ADDED_PARAMETERS]:
@@ -338,9 +340,8 @@ class Model(ModelType):
                     own = values.get(charge, float(self.charge(species, generation)))
                     values[charge] = own + multiple * float(added)
         on_shell = self.couplings(m_X, g_X, eps, charges=values)
-        return Point(
-            m_X, on_shell, self.couplings(m_X, g_X, eps, q2=0.0, charges=values), g_sb=g_sb
-        )
+        virtual = self.couplings(m_X, g_X, eps, q2=0.0, charges=values)
+        return Point(m_X, on_shell, virtual, **flavour_changing)
 
 
 def benchmark_names() -> tuple[str, ...]:

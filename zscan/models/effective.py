@@ -17,6 +17,7 @@ from zscan.models.base import Derived, ModelType
 from zscan.models.coupling import muon_couplings
 from zscan.models.parameters import (
     EPS,
+    FLAVOUR_CHANGING,
     G_SB,
     M_X,
     PERTURBATIVE,
@@ -71,7 +72,7 @@ class MuonEffective(_Effective):
         "g_A_over_g_V": ParameterInfo(
             "1", "axial over vector coupling of X to muons, on top of g_A", -1e6, 1e6
         ),
-        "g_sb": G_SB,
+        **FLAVOUR_CHANGING,
         "eps": EPS,
         **THEORY_PARAMETERS,
     }
@@ -82,7 +83,10 @@ class MuonEffective(_Effective):
         g_A = values.get("g_A", zero) + values.get("g_A_over_g_V", zero) * values["g_V"]
         x = muon_couplings(values["g_V"], g_A, values.get("eps", zero))
         predict = partial(self._r_k, electrons="eps" in values)
-        return Point(values["m_X"], x, x, g_sb=values.get("g_sb"), predictions={"r_k": predict})
+        flavour_changing: dict[str, Any] = {
+            name: values[name] for name in FLAVOUR_CHANGING if name in values
+        }
+        return Point(values["m_X"], x, x, **flavour_changing, predictions={"r_k": predict})
 
     @staticmethod
     def _r_k(point: Point, measured: Measured, *, electrons: bool) -> Prediction:

@@ -28,10 +28,11 @@ class Point:
     """Points of parameter space: the mass m_X [GeV] and the couplings of X, arrays that broadcast.
 
     `on_shell` are the couplings at q2 = m_X^2, for production and decay, `virtual` those at q2 = 0,
-    for scattering and loops; both raise `UnknownNameError` for a model without them. `g_sb` is the
-    b -> s coupling, None where there is none. `predictions` are those that the model type makes
-    itself, by name of the constraint, in place of the constraint's own. Made by the `point` of a
-    model type."""
+    for scattering and loops; both raise `UnknownNameError` for a model without them. `g_sb`, `g_sd`
+    and `g_bd` are the b -> s, s -> d and b -> d couplings, real or complex, None where there is
+    none; of g_sd the imaginary part may be given as `g_sd_imag`. `predictions` are those that the
+    model type makes itself, by name of the constraint, in place of the constraint's own. Made by
+    the `point` of a model type."""
 
     def __init__(
         self,
@@ -40,10 +41,14 @@ class Point:
         virtual: Couplings | None = None,
         *,
         g_sb: Array | None = None,
+        g_sd: Array | None = None,
+        g_sd_imag: Array | None = None,
+        g_bd: Array | None = None,
         predictions: Mapping[str, Callable[[Point, Measured], Prediction]] | None = None,
     ) -> None:
         self.m_X = m_X
-        self.g_sb = g_sb
+        self.g_sb, self.g_bd = g_sb, g_bd
+        self.g_sd = g_sd if g_sd_imag is None else (0.0 if g_sd is None else g_sd) + 1j * g_sd_imag
         self.predictions = dict(predictions or {})
         self._on_shell, self._virtual = on_shell, virtual
 
