@@ -13,8 +13,8 @@ import zscan
 PACKAGES = {
     "analysis": "Evaluation Verdict evaluate verdict",
     "charges": (
-        "ANOMALY_NAMES Charge Charges MAX_ENUMERATED Rows ThirdFamily anomalies anomaly_sums "
-        "canonical checked_max_charge classify enumerate_universal exact exact_triple expand "
+        "ANOMALY_NAMES Charge Charges MAX_ENUMERATED Rows ThirdFamily anomalies anomaly_coefficients "
+        "anomaly_sums canonical checked_max_charge classify enumerate_universal exact exact_triple expand "
         "integer_rows sorted_rows third_family third_family_muons third_family_muoquark "
         "unique_charges"
     ),
@@ -30,7 +30,7 @@ PACKAGES = {
         "card_problem fit_card intervals maximum_likelihood minuit profile sample toys"
     ),
     "kernels": (
-        "borexino btokx charm coherent cosmology g2 kmunux matter mixing muoquark nsi recast "
+        "borexino btokx charm coherent cosmology fcnc g2 kmunux matter mixing muoquark nsi recast "
         "rk running scattering trident widths"
     ),
     "limits": (
