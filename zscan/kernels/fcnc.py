@@ -3,10 +3,11 @@ anomalies and from loops of the top quark, Z -> gamma X.
 
     L = X_a [ g_ij dbar_j gamma^a P_L d_i + h.c. ]
 
-with i -> j named "sb" (b -> s), "sd" (s -> d) or "bd" (b -> d). B -> K X and B -> K* X are in `zscan.kernels.btokx`. The couplings that an anomaly or a loop makes
-are complex: their phase is that of V_ai V_aj^* in the convention of the PDG, in which V_us and V_ud
-are real. Rates grow as (g_ij/m_X)^2 for a light X, which is longitudinal; zero mass at a fixed g_ij
-is no limit that exists. Masses in GeV."""
+with i -> j named "sb" (b -> s), "sd" (s -> d) or "bd" (b -> d). B -> K X and B -> K* X are in
+`zscan.kernels.btokx`. The couplings that an anomaly or a loop makes are complex: their phase is
+that of V_ai V_aj^* in the convention of the PDG, in which V_us and V_ud are real. Rates grow as
+(g_ij/m_X)^2 for a light X, which is longitudinal; m_X -> 0 at a fixed g_ij is no limit that exists.
+Masses in GeV."""
 
 from __future__ import annotations
 

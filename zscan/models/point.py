@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from jax import Array
 
 from zscan.errors import UnknownNameError
@@ -30,9 +32,10 @@ class Point:
     `on_shell` are the couplings at q2 = m_X^2, for production and decay, `virtual` those at q2 = 0,
     for scattering and loops; both raise `UnknownNameError` for a model without them. `g_sb`, `g_sd`
     and `g_bd` are the b -> s, s -> d and b -> d couplings, real or complex, None where there is
-    none; of g_sd the imaginary part may be given as `g_sd_imag`. `predictions` are those that the
-    model type makes itself, by name of the constraint, in place of the constraint's own. Made by
-    the `point` of a model type."""
+    none; of g_sd the imaginary part may be given as `g_sd_imag`. `anomaly` are g_X A_W and g_X A_B
+    of a current whose anomaly is emitted (`zscan.charges.anomaly_coefficients`). `predictions` are
+    those that the model type makes itself, by name of the constraint, in place of the constraint's
+    own. Made by the `point` of a model type."""
 
     def __init__(
         self,
@@ -44,11 +47,15 @@ class Point:
         g_sd: Array | None = None,
         g_sd_imag: Array | None = None,
         g_bd: Array | None = None,
+        anomaly: tuple[Array, Array] | None = None,
         predictions: Mapping[str, Callable[[Point, Measured], Prediction]] | None = None,
     ) -> None:
         self.m_X = m_X
         self.g_sb, self.g_bd = g_sb, g_bd
-        self.g_sd = g_sd if g_sd_imag is None else (0.0 if g_sd is None else g_sd) + 1j * g_sd_imag
+        self.g_sd, self.anomaly = g_sd, anomaly
+        if g_sd_imag is not None:
+            real = jnp.zeros_like(g_sd_imag) if g_sd is None else g_sd
+            self.g_sd = jax.lax.complex(*jnp.broadcast_arrays(real, g_sd_imag))
         self.predictions = dict(predictions or {})
         self._on_shell, self._virtual = on_shell, virtual
 
