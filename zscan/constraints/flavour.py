@@ -8,31 +8,46 @@ import jax.numpy as jnp
 from jax import Array
 
 from zscan.constraints.base import Constraint, Measured, Point, Prediction
-from zscan.kernels import btokx, charm, rk
+from zscan.constraints.flavour_two_body import unseen
+from zscan.kernels import _flight, btokx, charm, rk
+from zscan.kernels._btokll import INPUTS
 
 
 def _r_k(point: Point, measured: Measured) -> Prediction:
-    """X is taken to decay promptly; so it is in B -> K nu nu, where one that leaves the detector
-    would be invisible.
-    """
+    """Of an X on shell the part that decays near the B counts, see `zscan.kernels.rk`."""
     if point.g_sb is None:
         return Prediction(
             jnp.full((), jnp.nan), applies=False
         )  # no b -> s coupling: nothing to constrain
     x, options = point.on_shell, measured["r_k"].options
+    decayed = rk.seen_at_lhcb(point.m_X, point.width)
     value = rk.r_k(
-        point.m_X, point.width, point.g_sb, x.mu.V, x.mu.A, g_V_e=x.e.V, g_A_e=x.e.A, **options
+        point.m_X,
+        point.width,
+        point.g_sb,
+        x.mu.V,
+        x.mu.A,
+        g_V_e=x.e.V,
+        g_A_e=x.e.A,
+        decayed=decayed,
+        **options,
     )
     return Prediction(value)
 
 
-def _b_to_k_nunu(point: Point, _: Measured) -> Prediction:
+def _b_to_k_nunu(point: Point, measured: Measured) -> Prediction:
+    """An X that leaves the detector, `options.length` [m] long, counts as well."""
     if point.g_sb is None:
         # No b -> s coupling; or a profiled one, which this very rate bounds: it does not count a
         # second time.
         return Prediction(jnp.full((), jnp.nan), applies=False)
     x = point.on_shell
-    rate = btokx.branching_ratio_nunu(point.m_X, point.width, point.g_sb, x.nu_e, x.nu_mu, x.nu_tau)
+    p = _flight.momentum(point.m_X, INPUTS["m_B"], INPUTS["m_K"])
+    invisible = unseen(point, measured["b_to_k_nunu"].options.get("length", 1.0), p)
+    neutrinos = (x.nu_e, x.nu_mu, x.nu_tau)
+    rate = btokx.branching_ratio_nunu(
+        point.m_X, point.width, point.g_sb, *neutrinos, invisible=invisible
+    )
     return Prediction(rate)
 
 

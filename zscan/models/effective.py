@@ -92,12 +92,12 @@ class MuonEffective(_Effective):
     def _r_k(point: Point, measured: Measured, *, electrons: bool) -> Prediction:
         """Where g_sb is free, the observable is the reachable R_K nearest to the measured one.
 
-        X is taken to decay promptly; so it is in B -> K nu nu, where one that leaves the detector
-        would be invisible."""
+        Of an X on shell the part that decays near the B counts."""
         options: dict[str, Any] = dict(measured["r_k"].options)
         x = point.on_shell
         if electrons:  # only kinetic mixing couples X to them
             options |= {"g_V_e": x.e.V, "g_A_e": x.e.A}
+        options["decayed"] = rk.seen_at_lhcb(point.m_X, point.width)
         if point.g_sb is not None:
             return Prediction(rk.r_k(point.m_X, point.width, point.g_sb, x.mu.V, x.mu.A, **options))
         g_max = _largest_g_sb(point, measured)

@@ -19,11 +19,15 @@ Measured = Mapping[str, Any]
 
 
 class Prediction(NamedTuple):
-    """An observable, further ones that come with it by name, and where the prediction applies."""
+    """An observable, further ones that come with it by name, and where the prediction applies.
+
+    `chi2_zero` is chi2 at zero coupling where that depends on the point; delta chi2 is relative to
+    it as well."""
 
     observable: Array
     derived: Mapping[str, Array] = {}
     applies: Array | bool = True
+    chi2_zero: Array | float = 0.0
 
 
 class Point:
