@@ -13,10 +13,10 @@ import zscan
 PACKAGES = {
     "analysis": "Evaluation Verdict evaluate verdict",
     "charges": (
-        "ANOMALY_NAMES Charge Charges MAX_ENUMERATED Rows ThirdFamily anomalies anomaly_coefficients "
-        "anomaly_sums canonical checked_max_charge classify enumerate_universal exact exact_triple expand "
-        "integer_rows sorted_rows third_family third_family_muons third_family_muoquark "
-        "unique_charges"
+        "ANOMALY_NAMES Charge Charges MAX_ENUMERATED Rows ThirdFamily anomalies "
+        "anomaly_coefficients anomaly_sums canonical checked_max_charge classify "
+        "enumerate_universal exact exact_triple expand integer_rows "
+        "sorted_rows third_family third_family_muons third_family_muoquark unique_charges"
     ),
     "constraints": (
         "ALTERNATIVES Constraint ConstraintInfo ExclusionRule Measurement ObservableInfo "
