@@ -13,10 +13,10 @@ import zscan
 PACKAGES = {
     "analysis": "Evaluation Verdict evaluate verdict",
     "charges": (
-        "ANOMALY_NAMES Charge Charges MAX_ENUMERATED Rows ThirdFamily anomalies anomaly_sums "
-        "canonical checked_max_charge classify enumerate_universal exact exact_triple expand "
-        "integer_rows sorted_rows third_family third_family_muons third_family_muoquark "
-        "unique_charges"
+        "ANOMALY_NAMES Charge Charges MAX_ENUMERATED Rows ThirdFamily anomalies "
+        "anomaly_coefficients anomaly_sums canonical checked_max_charge classify "
+        "enumerate_universal exact exact_triple expand integer_rows "
+        "sorted_rows third_family third_family_muons third_family_muoquark unique_charges"
     ),
     "constraints": (
         "ALTERNATIVES Constraint ConstraintInfo ExclusionRule Measurement ObservableInfo "
@@ -30,8 +30,8 @@ PACKAGES = {
         "card_problem fit_card intervals maximum_likelihood minuit profile sample toys"
     ),
     "kernels": (
-        "borexino btokx charm coherent cosmology g2 hadrons kmunux matter meson_mixing mixing "
-        "muoquark nsi recast rk running scattering trident widths"
+        "borexino btokx charm coherent cosmology fcnc g2 hadrons kmunux matter meson_mixing "
+        "mixing muoquark nsi recast rk running scattering trident widths"
     ),
     "limits": (
         "Limit LimitError LimitWarning MissingLimit ProductionTable delta_chi2 excluded_couplings "

@@ -32,6 +32,7 @@ from zscan.constraints import (
     predict,
     with_inputs,
 )
+from zscan.constraints.curves import load_curve
 from zscan.constraints.exclusion import COUPLINGS
 from zscan.errors import UnknownNameError, nearest
 from zscan.limits import Limit, ProductionTable, load
@@ -212,14 +213,15 @@ class Likelihood:
         measurement: Measurement,
         pull: Array | None,
     ) -> Term:
-        observable, derived, applies = prediction
+        observable, derived, applies, chi2_zero = prediction
         valid = valid & applies
         safe = jnp.where(valid, observable, measurement.value)
+        zero = self.chi2_zero[name] + jnp.where(valid, chi2_zero, 0.0)
         if pull is None:
-            delta_chi2 = measurement.chi2(safe) - self.chi2_zero[name]
+            delta_chi2 = measurement.chi2(safe) - zero
         else:
             shifted = safe + pull * measurement.theory_error
-            delta_chi2 = measurement.without_theory().chi2(shifted) + pull**2 - self.chi2_zero[name]
+            delta_chi2 = measurement.without_theory().chi2(shifted) + pull**2 - zero
         none = jnp.full((), jnp.nan)
         return Term(
             jnp.where(valid, delta_chi2, jnp.nan),
@@ -297,11 +299,16 @@ class Likelihood:
         kernel tables.
         """
         tables = resources.files("zscan.kernels").joinpath("tables").iterdir()
-        return {
-            "measurements": {
-                name: measured_values(self.observables)[name].to_table()
-                for name in with_inputs(self.constraints)
-            },
+        measured = {
+            name: measured_values(self.observables)[name] for name in with_inputs(self.constraints)
+        }
+        curves = {
+            name: load_curve(item.options["curve"]).digest
+            for name, item in measured.items()
+            if "curve" in item.options
+        }
+        return ({"curves": curves} if curves else {}) | {
+            "measurements": {name: item.to_table() for name, item in measured.items()},
             "limits": {
                 name: _limit_digest(SEARCHES[name]) for name in self.constraints if name in SEARCHES
             },
@@ -350,7 +357,10 @@ def _chi2_at_zero(name: str, observables: str) -> float:
     if name in SEARCHES:
         return 0.0  # no signal; the curve need not cover the mass below
     likelihood = Likelihood(Model("no X"), (name,), observables, {name: 0.0})
-    return float(likelihood.evaluate({"m_X": 0.1, "g_X": 0.0, "g_sb": 0.0})[name].delta_chi2)
+    couplings = {"g_X": 0.0, "g_sb": 0.0, "g_sd": 0.0}
+    term = likelihood.evaluate({"m_X": 0.1} | couplings)[name]
+    # What needs an anomaly does not apply to a model without charges; it has no signal there
+    return float(term.delta_chi2) if bool(term.valid) else 0.0
 
 
 def _limit_digest(name: str) -> str:

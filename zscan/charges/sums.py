@@ -98,6 +98,25 @@ def anomalies(
     )
 
 
+def anomaly_coefficients(
+    Q: Charges, U: Charges, D: Charges, L: Charges, E: Charges
+) -> tuple[Fraction, Fraction]:
+    """A_W and A_B of the divergence of the current, [A_W g^2 W Wdual + A_B g'^2 B Bdual]/(16 pi^2),
+    exact.
+
+    Wdual = eps W/2. A_W = sum(3 Q + L)/2 over generations, A_B = sum N Y^2 X over left-handed minus
+    right-handed fields with their multiplicities N (colour, SU(2)): the sums SU(2)^2 X and Y^2 X of
+    `anomalies`, over 2 and 6. Fields as there. Raises ValueError for inexact charges. Source:
+    arXiv:1705.06726.
+
+    >>> third = Fraction(1, 3)  # baryon number
+    >>> [str(a) for a in anomaly_coefficients(third, third, third, L=0, E=0)]
+    ['3/2', '-3/2']
+    """
+    sums = anomalies(Q, U, D, L, E, 0)
+    return sums[1] / 2, sums[2] / 6
+
+
 def anomaly_sums(charges: ArrayLike) -> Int[np.ndarray, "*n 6"]:
     """The six anomaly sums of integer charges (..., 18), ordered Q, U, D, L, E, N with three
     generations each.

@@ -4,56 +4,52 @@ models.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax.numpy as jnp
 from jax import Array
 
 from zscan.constraints.base import Constraint, Measured, Point, Prediction
-from zscan.kernels import btokx, charm, rk
+from zscan.constraints.flavour_two_body import unseen
+from zscan.kernels import _flight, btokx, charm, rk
+from zscan.kernels._btokll import INPUTS
 
-_LOW_BIN = (0.1, 1.1)  # of q2 [GeV^2]
 
-
-def _r_k(point: Point, measured: Measured) -> Prediction:
-    """X is taken to decay promptly; so it is in B -> K nu nu, where one that leaves the detector
-    would be invisible.
+def _r_k(name: str, **bin_: tuple[float, float]) -> Callable[[Point, Measured], Prediction]:
+    """R_K in a bin of q2, that of the kernel unless given: of an X on shell the part that decays
+    near the B counts, see `zscan.kernels.rk`.
     """
-    if point.g_sb is None:
-        return Prediction(
-            jnp.full((), jnp.nan), applies=False
-        )  # no b -> s coupling: nothing to constrain
-    x, options = point.on_shell, measured["r_k"].options
-    value = rk.r_k(
-        point.m_X, point.width, point.g_sb, x.mu.V, x.mu.A, g_V_e=x.e.V, g_A_e=x.e.A, **options
-    )
-    return Prediction(value)
+
+    def predict(point: Point, measured: Measured) -> Prediction:
+        if point.g_sb is None:  # no b -> s coupling: nothing to constrain
+            return Prediction(jnp.full((), jnp.nan), applies=False)
+        x = point.on_shell
+        options: dict[str, Any] = {
+            "g_V_e": x.e.V,
+            "g_A_e": x.e.A,
+            "decayed": rk.seen_at_lhcb(point.m_X, point.width),
+            **bin_,
+            **measured[name].options,
+        }
+        return Prediction(rk.r_k(point.m_X, point.width, point.g_sb, x.mu.V, x.mu.A, **options))
+
+    return predict
 
 
-def _r_k_low(point: Point, measured: Measured) -> Prediction:
-    """As `_r_k` in the bin below, where light X are on shell."""
-    if point.g_sb is None:
-        return Prediction(jnp.full((), jnp.nan), applies=False)
-    x, options = point.on_shell, measured["r_k_low"].options
-    value = rk.r_k(
-        point.m_X,
-        point.width,
-        point.g_sb,
-        x.mu.V,
-        x.mu.A,
-        g_V_e=x.e.V,
-        g_A_e=x.e.A,
-        q2_bin=_LOW_BIN,
-        **options,
-    )
-    return Prediction(value)
-
-
-def _b_to_k_nunu(point: Point, _: Measured) -> Prediction:
+def _b_to_k_nunu(point: Point, measured: Measured) -> Prediction:
+    """An X that leaves the detector, `options.length` [m] long, counts as well."""
     if point.g_sb is None:
         # No b -> s coupling; or a profiled one, which this very rate bounds: it does not count a
         # second time.
         return Prediction(jnp.full((), jnp.nan), applies=False)
     x = point.on_shell
-    rate = btokx.branching_ratio_nunu(point.m_X, point.width, point.g_sb, x.nu_e, x.nu_mu, x.nu_tau)
+    p = _flight.momentum(point.m_X, INPUTS["m_B"], INPUTS["m_K"])
+    invisible = unseen(point, measured["b_to_k_nunu"].options.get("length", 1.0), p)
+    neutrinos = (x.nu_e, x.nu_mu, x.nu_tau)
+    rate = btokx.branching_ratio_nunu(
+        point.m_X, point.width, point.g_sb, *neutrinos, invisible=invisible
+    )
     return Prediction(rate)
 
 
@@ -76,7 +72,7 @@ CONSTRAINTS = (
         "r_k",
         "lepton universality in B -> K l l, 1.1 < q2 < 6 GeV^2",
         "R_K[1.1, 6]",
-        _r_k,
+        _r_k("r_k"),
         ("Straub:2018kue", "Gubernari:2023puw", "Sala:2017ihs"),
         derived={"r_k_minimum": ("smallest R_K[1.1, 6] that the free coupling reaches", "1")},
         inputs=("b_to_k_nunu",),
@@ -85,7 +81,7 @@ CONSTRAINTS = (
         "r_k_low",
         "lepton universality in B -> K l l, 0.1 < q2 < 1.1 GeV^2",
         "R_K[0.1, 1.1]",
-        _r_k_low,
+        _r_k("r_k_low", q2_bin=(0.1, 1.1)),  # of q2 [GeV^2]
         ("Straub:2018kue", "Gubernari:2023puw", "Sala:2017ihs"),
     ),
     Constraint(

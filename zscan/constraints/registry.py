@@ -13,7 +13,16 @@ from functools import cache
 import jax.numpy as jnp
 from jax import Array
 
-from zscan.constraints import cosmology, electron, flavour, mixing, muon, neutrinos, searches
+from zscan.constraints import (
+    cosmology,
+    electron,
+    flavour,
+    flavour_two_body,
+    mixing,
+    muon,
+    neutrinos,
+    searches,
+)
 from zscan.constraints.base import Constraint
 from zscan.constraints.measurements import BASE_SET, Measurement, measurements, of_limit
 from zscan.constraints.searches import SEARCHES, predict_searches
@@ -23,7 +32,7 @@ from zscan.limits import load
 from zscan.models.base import ModelType
 from zscan.models.point import Measured, Point, Prediction
 
-_FAMILIES = (muon, electron, neutrinos, cosmology, flavour, mixing, searches)
+_FAMILIES = (muon, electron, neutrinos, cosmology, flavour, flavour_two_body, mixing, searches)
 _FOUND = {constraint.name: constraint for family in _FAMILIES for constraint in family.CONSTRAINTS}
 # Measurements in the order of their set, then searches
 _CONSTRAINTS = {name: _FOUND[name] for name in measurements(BASE_SET)} | _FOUND
@@ -99,6 +108,11 @@ ALTERNATIVES = (
     ),
     ("matter", "nsi"),
 )
+
+
+# Readings of the same events: at a point the first one applies only where none of the others does.
+# A narrow X is a peak in the spectrum of B -> K nu nu, a wide or a heavy one changes its rate.
+REPLACED = {"b_to_k_nunu": ("b_to_k_x_babar", "b_to_k_x_belle2")}
 
 
 def is_projection(name: str) -> bool:
@@ -200,7 +214,8 @@ def constraint(name: str) -> Constraint:
 
 def predict(names: Iterable[str], point: Point, measured: Measured) -> dict[str, Prediction]:
     """The prediction of each constraint at a point: the model's own where it makes one; searches
-    all together.
+    all together. Of two readings of the same events one applies at each point: B -> K nu nu where
+    the two-body decays, if they are among `names`, do not.
     """
     items = [_CONSTRAINTS[name] for name in names]
     curves = predict_searches([item.limit for item in items if item.limit is not None], point)
@@ -213,6 +228,11 @@ def predict(names: Iterable[str], point: Point, measured: Measured) -> dict[str,
                 item.predict(point, measured) if item.limit is None else curves[item.limit]
             )
         found[item.name] = _validated(item, point, found[item.name])
+    for name, others in REPLACED.items():
+        for other in others if name in found else ():
+            if other in found:
+                applies = jnp.logical_not(found[other].applies) & found[name].applies
+                found[name] = found[name]._replace(applies=applies)
     return found
 
 

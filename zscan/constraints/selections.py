@@ -33,6 +33,7 @@ SELECTIONS = {
         "delta_a_mu",
         "r_k",
         "b_to_k_nunu",
+        "b_to_k_x_babar",
         "trident_ccfr",
         "trident_nutev",
         "borexino",

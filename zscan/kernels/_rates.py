@@ -13,6 +13,7 @@ bin."""
 from __future__ import annotations
 
 import functools
+import math
 from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
@@ -22,7 +23,14 @@ from jax.typing import ArrayLike
 
 from zscan.errors import ParameterError, nearest
 from zscan.kernels._btokll import AMPLITUDES, INPUTS, LAMBDA_T, LEPTON_MASS, NORMALISATION, Q2_RANGE
-from zscan.kernels._resonance import Expansion, expand, pole_integrals, quadrature
+from zscan.kernels._resonance import (
+    NARROWEST,
+    Expansion,
+    expand,
+    minus_square,
+    pole_integrals,
+    quadrature,
+)
 from zscan.kernels._spline import evaluate
 from zscan.kernels.formfactors import NumpyOrJax, btok_values
 
@@ -209,12 +217,40 @@ def rate_terms(
     lepton: Lepton,
     phase: Phase,
     longitudinal: Longitudinal,
+    decayed: Array | None = None,
 ) -> RateTerms:
-    """The rate integrated over a bin that has passed `check_bin`."""
+    """The rate integrated over a bin that has passed `check_bin`; of an X on shell the part
+    `decayed` counts, all of it where that is None.
+    """
     sm = standard_model(*q2_bin, lepton)
     expansions = _expansions(*q2_bin, lepton, phase, longitudinal, g_sb.imag is not None)
     linear, quadratic = pole_integrals(expansions, m_X, width)
+    if decayed is not None:
+        peaks = on_shell(m_X, width, q2_bin, lepton, longitudinal)
+        quadratic = tuple(
+            term - (1 - decayed) * peak for term, peak in zip(quadratic, peaks, strict=True)
+        )
     return _contract(sm.rate, linear, quadratic, sm.w_P, m_X, g_sb, longitudinal)
+
+
+def on_shell(
+    m_X: Array, width: Array, q2_bin: Bin, lepton: Lepton, longitudinal: Longitudinal
+) -> tuple[Array, Array]:
+    """The peak in the integrals of w_V |P|^2 and w_A |P|^2 over a bin: pi w(m_X^2)/(m_X width) for
+    an X in the bin, 0 for one outside.
+
+    The edges are smooth over m_X width, as those of the integrals; tails are no part of it. A width
+    below 1e-30 m_X is raised to that, as in `pole_integrals`."""
+    lower, upper = q2_bin
+    y = m_X * jnp.maximum(width, NARROWEST * m_X)
+    inside = jnp.ones(())
+    for distance in (-minus_square(lower, m_X), minus_square(upper, m_X)):
+        far = jnp.sqrt(distance**2 + y**2)  # (1 + distance/far)/2, accurate in the tails too
+        beyond = y**2 / (far + jnp.abs(distance))
+        inside = inside * jnp.where(distance > 0, far + distance, beyond) / (2 * far)
+    w_V, w_A, w_P = weights(jnp.clip(m_X**2, lower, upper), lepton)
+    axial = w_A + w_P if longitudinal == "paper" else w_A
+    return math.pi * w_V * inside / y, math.pi * axial * inside / y
 
 
 def differential_terms(

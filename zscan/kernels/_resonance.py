@@ -37,7 +37,7 @@ _SMALL_ANGLE = (
     0.1  # below this tangent the angle subtended by the interval is taken from its series
 )
 _BLOCK = 2048  # points evaluated at a time
-_NARROWEST = 1e-30  # Gamma/m_X to which a smaller width is raised when m_X^2 is inside the interval
+NARROWEST = 1e-30  # Gamma/m_X to which a smaller width is raised when m_X^2 is inside the interval
 
 
 class Expansion(NamedTuple):
@@ -175,10 +175,10 @@ def _one_interval(expansion: Expansion, m_X: Array, width: Array, derivatives: b
     by width.
     """
     half = (expansion.upper - expansion.lower) / 2
-    above = _minus_square(expansion.upper, m_X) / half  # 1 - x0
-    below = -_minus_square(expansion.lower, m_X) / half  # 1 + x0
-    narrow = (above >= 0) & (below >= 0) & (width < _NARROWEST * m_X)
-    width = jnp.where(narrow, _NARROWEST * m_X, width)
+    above = minus_square(expansion.upper, m_X) / half  # 1 - x0
+    below = -minus_square(expansion.lower, m_X) / half  # 1 + x0
+    narrow = (above >= 0) & (below >= 0) & (width < NARROWEST * m_X)
+    width = jnp.where(narrow, NARROWEST * m_X, width)
     y = m_X * width / half
     if not derivatives:
         return _by_position(expansion, above, below, y, derivatives=False)[0]
@@ -189,7 +189,7 @@ def _one_interval(expansion: Expansion, m_X: Array, width: Array, derivatives: b
     return jnp.concatenate([values, by_m_X, by_y * jnp.where(narrow, 0.0, m_X / half)[None]])
 
 
-def _minus_square(edge: float, m_X: Array) -> Array:
+def minus_square(edge: float, m_X: Array) -> Array:
     """edge - m_X^2, relatively accurate even where the two agree to ten digits (m_X split in two
     exact squares).
     """

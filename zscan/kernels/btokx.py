@@ -21,6 +21,7 @@ from jaxtyping import Float
 
 from zscan.errors import ParameterError, nearest
 from zscan.kernels._btokll import INPUTS
+from zscan.kernels._flight import kallen
 from zscan.kernels._rates import N_PHASE, N_SCALE, RATE_SCALE, Coupling, as_coupling
 from zscan.kernels._resonance import Expansion, expand, pole_integrals, quadrature
 from zscan.kernels.formfactors import (
@@ -100,7 +101,7 @@ def g_sb_max(
 def branching_ratio_kstar(
     m_X: ArrayLike, g_sb_L: ArrayLike, g_sb_R: ArrayLike = 0.0
 ) -> Float[Array, "..."]:
-    """BR(B0 -> K*(892)0 X), the two-body decay, K* taken as stable; real couplings.
+    """BR(B0 -> K*(892)0 X), the two-body decay, K* taken as stable; couplings real or complex.
 
     Gamma = sqrt(lambda)/(16 pi m_B^3) sum |H|^2, with g_-+ = g_sb_L -+ g_sb_R and H_0 = 4 g_- m_B
     m_K* A_12/m_X,  H_+- = [g_+ sqrt(lambda) V/(m_B + m_K*) -+ g_- (m_B + m_K*) A_1]/2. For a light
@@ -109,16 +110,21 @@ def branching_ratio_kstar(
     <= 0. Form factors carry 20 % uncertainty in the rate. For B+ -> K*+ multiply by the ratio of
     lifetimes, 1.078. Same helicity amplitudes as B -> K* nu nu, arXiv:1409.4557; form factors
     arXiv:1503.05534."""
-    m_X, left, right = as_float64(m_X, g_sb_L, g_sb_R)
+    left, right = as_coupling(g_sb_L), as_coupling(g_sb_R)
+    zero = jnp.zeros(())
+    imag = (zero if part.imag is None else part.imag for part in (left, right))
+    m_X, left_real, right_real, *parts = as_float64(m_X, left.real, right.real, *imag)
+    left_imag, right_imag = parts
     m_B, m_V = INPUTS["m_B0"], INPUTS["m_Kstar0"]
     open_channel = (m_X > 0) & (m_X < m_B - m_V)
     m = jnp.where(open_channel, m_X, 1.0)
     axial_1, axial_12, vector = b_to_kstar(m**2)
-    lam = _kallen(m, m_B, m_V)
-    plus, minus = left + right, left - right
-    longitudinal = (4 * minus * m_B * m_V * axial_12 / m) ** 2
+    lam = kallen(m, m_B, m_V)
+    plus = (left_real + right_real) ** 2 + (left_imag + right_imag) ** 2
+    minus = (left_real - right_real) ** 2 + (left_imag - right_imag) ** 2
+    longitudinal = minus * (4 * m_B * m_V * axial_12 / m) ** 2
     transverse = (
-        plus**2 * lam * (vector / (m_B + m_V)) ** 2 + (minus * (m_B + m_V) * axial_1) ** 2
+        plus * lam * (vector / (m_B + m_V)) ** 2 + minus * ((m_B + m_V) * axial_1) ** 2
     ) / 2
     rate = INPUTS["tau_B0"] * jnp.sqrt(lam) / (16 * math.pi * m_B**3) * (longitudinal + transverse)
     return jnp.where(open_channel, rate, jnp.where(m_X > 0, 0.0, jnp.nan))
@@ -186,15 +192,9 @@ def _unit_rate(m_X: Array, form_factors: BToKParameters) -> Array:
     return (
         INPUTS["tau_B"]
         * plus**2
-        * _kallen(m_X, _M_B, _M_K) ** 1.5
+        * kallen(m_X, _M_B, _M_K) ** 1.5
         / (64 * math.pi * _M_B**3 * m_X**2)
     )
-
-
-def _kallen(m: Array, m_initial: float, m_final: float) -> Array:
-    """lambda(m_initial^2, m_final^2, m^2), without cancellation near threshold."""
-    difference, total = m_initial - m_final, m_initial + m_final
-    return (difference - m) * (difference + m) * (total - m) * (total + m)
 
 
 def _nunu_weight(q2: NumpyOrJax) -> NumpyOrJax:

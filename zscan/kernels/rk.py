@@ -21,6 +21,9 @@ Common to all functions here:
 * A width of 0 is allowed where m_X^2 is outside the bin; inside, where the rate diverges, widths
   below 1e-30 m_X count as 1e-30 m_X. Gradients are finite everywhere, edges of the bin included.
   NaN for negative m_X or width.
+* `decayed` is the probability that an X on shell decays where its leptons are seen (see
+  `seen_at_lhcb`), None for one that always does. Of the peak in the bin that part counts; tails and
+  interference are virtual and count in full.
 * Numerical error <= 1e-6 of R_K against direct integration of the same amplitudes: <= 1e-9 but for
   the kinks of the two-loop tables that flavio interpolates linearly. Standard Model amplitudes and
   form factors are central values of flavio; QED corrections (1 % of R_K, arXiv:1605.07633) are not
@@ -39,6 +42,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from zscan.errors import ParameterError
+from zscan.kernels import _flight
 from zscan.kernels._rates import (
     C10_SM,
     N_SCALE,
@@ -61,6 +65,9 @@ Parabola = tuple[
     float | Array, Array, Array
 ]  # a, b, c of the rate a + b t + c t^2 with t = g_sb/g_max
 R_K_BIN: Bin = (1.1, 6.0)
+# Of LHCb, provisional: how far [m] X may fly for its leptons to make one vertex with the kaon, and
+# its momentum [GeV]
+VERTEX_LENGTH, MOMENTUM = 0.01, 50.0
 _ROUNDING = 1e-14  # relative; R_K values closer than this are equal
 
 
@@ -95,6 +102,7 @@ def r_k(
     q2_bin: Bins = R_K_BIN,
     phase: Phase = "strong",
     longitudinal: Longitudinal = "paper",
+    decayed: ArrayLike | None = None,
 ) -> Float[Array, "..."]:
     """R_K = BR(B+ -> K+ mu mu)/BR(B+ -> K+ e e) in a bin of q2, with X exchange in the muon and the
     electron channel.
@@ -112,10 +120,33 @@ def r_k(
     m_X, width, coupling, (g_V, g_A, g_V_e, g_A_e), electrons = _arrays(
         m_X, width, g_sb, g_V, g_A, g_V_e, g_A_e
     )
+    seen = _seen(decayed, m_X)
     ratios = _r_k(
-        m_X, width, coupling, g_V, g_A, g_V_e, g_A_e, bins, phase, longitudinal, electrons
+        m_X, width, coupling, g_V, g_A, g_V_e, g_A_e, seen, bins, phase, longitudinal, electrons
     )
     return ratios[0] if single else jnp.stack(ratios)
+
+
+@in_float64
+def seen_at_lhcb(
+    m_X: ArrayLike,
+    width: ArrayLike,
+    *,
+    length: float = VERTEX_LENGTH,
+    momentum: float = MOMENTUM,
+) -> Float[Array, "..."]:
+    """The probability that X decays so near to the B that its leptons and the kaon make one vertex:
+    1 - exp(-length m_X width/(momentum hbar c)), for `decayed`.
+
+    m_X, width and momentum in GeV, length in m; m_X and width broadcast. The defaults, 1 cm at 50
+    GeV (a B of 100 GeV that gives half of its momentum to X), are estimates: provisional. They are
+    1 for couplings above 1e-4 in the bin of R_K.
+
+    >>> print(f"{float(seen_at_lhcb(2.0, 1e-12)):.3f}")
+    0.868
+    """
+    m_X, width = as_float64(m_X, width)
+    return _flight.decayed(m_X, width, length, momentum)
 
 
 @in_float64
@@ -166,6 +197,7 @@ def branching_ratio(
     q2_bin: Bins = R_K_BIN,
     phase: Phase = "strong",
     longitudinal: Longitudinal = "paper",
+    decayed: ArrayLike | None = None,
 ) -> Float[Array, "..."]:
     """CP-averaged BR(B+ -> K+ l+ l-) integrated over a bin of q2 (not divided by its width); g_V,
     g_A of that lepton.
@@ -180,7 +212,8 @@ def branching_ratio(
     check_options(lepton=lepton, phase=phase, longitudinal=longitudinal)
     bins, single = _bins(q2_bin)
     m_X, width, coupling, (g_V, g_A), _ = _arrays(m_X, width, g_sb, g_V, g_A)
-    rates = _rates(m_X, width, coupling, g_V, g_A, bins, lepton, phase, longitudinal)
+    seen = _seen(decayed, m_X)
+    rates = _rates(m_X, width, coupling, g_V, g_A, seen, bins, lepton, phase, longitudinal)
     return rates[0] if single else jnp.stack(rates)
 
 
@@ -254,6 +287,7 @@ def profile_g_sb(
     q2_bin: Bins = R_K_BIN,
     phase: Phase = "strong",
     longitudinal: Longitudinal = "paper",
+    decayed: ArrayLike | None = None,
 ) -> Reach:
     """The range of R_K that real g_sb in [-g_max, g_max] reaches, with the g_sb at its ends, in
     closed form.
@@ -267,8 +301,10 @@ def profile_g_sb(
     m_X, width, coupling, (g_V, g_A, g_V_e, g_A_e), electrons = _arrays(
         m_X, width, g_max, g_V, g_A, g_V_e, g_A_e
     )
+    seen = _seen(decayed, m_X)
+    g_max = coupling.real
     reaches = _reach(
-        m_X, width, coupling.real, g_V, g_A, g_V_e, g_A_e, bins, phase, longitudinal, electrons
+        m_X, width, g_max, g_V, g_A, g_V_e, g_A_e, seen, bins, phase, longitudinal, electrons
     )
     return (
         reaches[0]
@@ -301,22 +337,31 @@ def _arrays(
     return m_X, width, Coupling(real, imag), tuple(others), electrons
 
 
-@functools.partial(jax.jit, static_argnums=(5, 6, 7, 8))
+def _seen(decayed: ArrayLike | None, m_X: Array) -> Array | None:
+    """`decayed` as an array of the rank of m_X."""
+    return None if decayed is None else as_float64(m_X, decayed)[1]
+
+
+@functools.partial(jax.jit, static_argnums=(6, 7, 8, 9))
 def _rates(
     m_X: Array,
     width: Array,
     g_sb: Coupling,
     g_V: Array,
     g_A: Array,
+    seen: Array | None,
     bins: tuple[Bin, ...],
     lepton: Lepton,
     phase: Phase,
     longitudinal: Longitudinal,
 ) -> list[Array]:
-    return [rate_terms(m_X, width, g_sb, b, lepton, phase, longitudinal).at(g_V, g_A) for b in bins]
+    return [
+        rate_terms(m_X, width, g_sb, b, lepton, phase, longitudinal, seen).at(g_V, g_A)
+        for b in bins
+    ]
 
 
-@functools.partial(jax.jit, static_argnums=(7, 8, 9, 10))
+@functools.partial(jax.jit, static_argnums=(8, 9, 10, 11))
 def _r_k(
     m_X: Array,
     width: Array,
@@ -325,15 +370,16 @@ def _r_k(
     g_A: Array,
     g_V_e: Array,
     g_A_e: Array,
+    seen: Array | None,
     bins: tuple[Bin, ...],
     phase: Phase,
     longitudinal: Longitudinal,
     electrons: bool,
 ) -> list[Array]:
-    muons = _rates(m_X, width, g_sb, g_V, g_A, bins, "mu", phase, longitudinal)
+    muons = _rates(m_X, width, g_sb, g_V, g_A, seen, bins, "mu", phase, longitudinal)
     if not electrons:
         return [rate / standard_model(*b, "e").rate for rate, b in zip(muons, bins, strict=True)]
-    others = _rates(m_X, width, g_sb, g_V_e, g_A_e, bins, "e", phase, longitudinal)
+    others = _rates(m_X, width, g_sb, g_V_e, g_A_e, seen, bins, "e", phase, longitudinal)
     return [rate / other for rate, other in zip(muons, others, strict=True)]
 
 
@@ -347,9 +393,10 @@ def _parabola(
     lepton: Lepton,
     phase: Phase,
     longitudinal: Longitudinal,
+    seen: Array | None = None,
 ) -> Parabola:
     """The rate as a function of t, for couplings t g_sb."""
-    terms = rate_terms(m_X, width, Coupling(g_sb, None), q2_bin, lepton, phase, longitudinal)
+    terms = rate_terms(m_X, width, Coupling(g_sb, None), q2_bin, lepton, phase, longitudinal, seen)
     linear = g_V * terms.linear_V + g_A * terms.linear_A
     return terms.constant, linear, g_V**2 * terms.quadratic_V + g_A**2 * terms.quadratic_A
 
@@ -370,7 +417,7 @@ def _minimum(
     return minima
 
 
-@functools.partial(jax.jit, static_argnums=(7, 8, 9, 10))
+@functools.partial(jax.jit, static_argnums=(8, 9, 10, 11))
 def _reach(
     m_X: Array,
     width: Array,
@@ -379,6 +426,7 @@ def _reach(
     g_A: Array,
     g_V_e: Array,
     g_A_e: Array,
+    seen: Array | None,
     bins: tuple[Bin, ...],
     phase: Phase,
     longitudinal: Longitudinal,
@@ -386,11 +434,13 @@ def _reach(
 ) -> list[Reach]:
     reaches = []
     for q2_bin in bins:
-        muons = _parabola(m_X, width, g_max, g_V, g_A, q2_bin, "mu", phase, longitudinal)
+        muons = _parabola(m_X, width, g_max, g_V, g_A, q2_bin, "mu", phase, longitudinal, seen)
         zero = jnp.zeros_like(muons[1])
         others: Parabola = (standard_model(*q2_bin, "e").rate, zero, zero)
         if electrons:
-            others = _parabola(m_X, width, g_max, g_V_e, g_A_e, q2_bin, "e", phase, longitudinal)
+            others = _parabola(
+                m_X, width, g_max, g_V_e, g_A_e, q2_bin, "e", phase, longitudinal, seen
+            )
         # The ends of the range are at t = +-1 or at a stationary point; t = 0 wins if all are equal
         # but for rounding.
         candidates = (zero, zero - 1, zero + 1, *_stationary(muons, others))

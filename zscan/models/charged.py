@@ -20,9 +20,10 @@ from zscan.charges import Charges
 from zscan.constants import E_CHARGE
 from zscan.errors import ModelError, ModelWarning, ParameterError, nearest, shown
 from zscan.models.base import ModelType
+from zscan.models.flavour_changing import FCNC, SCALES, Fcnc, has_effect, with_induced
 from zscan.models.parameters import (
     EPS,
-    G_SB,
+    FLAVOUR_CHANGING,
     M_X,
     PERTURBATIVE,
     THEORY_PARAMETERS,
@@ -89,7 +90,7 @@ _PARAMETERS = {
     "eps_over_g": ParameterInfo(
         "1", "kinetic mixing over g_X, on top of the model's own", -1e6, 1e6
     ),
-    "g_sb": G_SB,
+    **FLAVOUR_CHANGING,
     **{
         name: ParameterInfo("1", f"X charge of {name.removeprefix(_CHARGE)}", -1e6, 1e6)
         for name in CHARGE_PARAMETERS
@@ -120,6 +121,14 @@ class Model(ModelType):
     zero). An eps given to `couplings` or a scan is added on top. Kinetic mixing enters all charged
     fermions alike.
 
+    Flavour change among down quarks: `fcnc` is "none", "anomaly" (what an anomalous current emits,
+    if heavy fermions cancel the anomaly: `zscan.kernels.fcnc.coupling_from_anomaly`, and Z -> gamma
+    X), "loop" (of the top quark, for charges that differ between families or chiralities,
+    down-aligned, with the logarithm of `fcnc_scale` [TeV] over the top mass: derived, leading log,
+    see `zscan.kernels.fcnc.coupling_from_loop`) or "anomaly+loop". They are added to g_sb, g_sd and
+    g_bd of a scan, and follow charges that it changes. One that has no effect gives a
+    `ModelWarning`.
+
     An anomalous assignment gives a `ModelWarning` that names the failing sums; unusable input
     raises `ModelError`. Source: arXiv:2107.07518 secs. 2 and 3.
 
@@ -138,6 +147,8 @@ class Model(ModelType):
     eps: float = field(default=0.0, kw_only=True)
     eps_over_g: float | str = field(default=0.0, kw_only=True)
     loop: Loop = field(default="none", kw_only=True)
+    fcnc: Fcnc = field(default="none", kw_only=True)
+    fcnc_scale: float = field(default=1.0, kw_only=True)
     description: str = field(default="", kw_only=True)
     reference: str = field(default="", kw_only=True)
 
@@ -164,6 +175,13 @@ class Model(ModelType):
                 faults.append(f"{species}: {error}")
         if self.loop not in LOOPS:
             faults.append(f"loop: {shown(self.loop)} is not known; allowed: {', '.join(LOOPS)}")
+        if self.fcnc not in FCNC:
+            faults.append(f"fcnc: {shown(self.fcnc)} is not known; allowed: {', '.join(FCNC)}")
+        scale = self.fcnc_scale
+        number = isinstance(scale, int | float) and not isinstance(scale, bool)
+        if not (number and SCALES[0] <= scale <= SCALES[1]):
+            allowed = f"a number, {SCALES[0]:g} to {SCALES[1]:g} [TeV]"
+            faults.append(f"fcnc_scale: {shown(scale)} is not usable; allowed: {allowed}")
         for key in ("eps", "eps_over_g"):
             try:
                 self._mixing_number(key)
@@ -186,6 +204,14 @@ class Model(ModelType):
                 ModelWarning(
                     f"model {self.name!r} is anomalous: {', '.join(failing)}; needs further "
                     "fermions"
+                ),
+                stacklevel=3,
+            )
+        if not has_effect(self):
+            warnings.warn(
+                ModelWarning(
+                    f"model {self.name!r}: fcnc = {self.fcnc!r} has no effect: its current has no "
+                    "anomaly with the weak bosons, or its quark charges are universal"
                 ),
                 stacklevel=3,
             )
@@ -221,6 +247,10 @@ class Model(ModelType):
         sums = _charges.anomalies(*(getattr(self, species) for species in SPECIES))
         return dict(zip(_charges.ANOMALY_NAMES, sums, strict=True))
 
+    def anomaly_coefficients(self) -> tuple[Fraction, Fraction]:
+        """A_W and A_B, exact; see `zscan.charges.anomaly_coefficients`."""
+        return _charges.anomaly_coefficients(self.Q, self.U, self.D, self.L, self.E)
+
     def __str__(self) -> str:
         lines = [
             f"{self.name}: {self.description}".rstrip(": "),
@@ -234,6 +264,12 @@ class Model(ModelType):
         lines.append(
             f"  mixing: eps = {self.eps:g}, eps_over_g = {self.mixing_ratio:g}, loop = {self.loop}"
         )
+        if self.fcnc != "none":
+            A_W, A_B = self.anomaly_coefficients()
+            lines.append(
+                f"  flavour change: {self.fcnc} (A_W = {A_W}, A_B = {A_B}; scale "
+                f"{self.fcnc_scale:g} TeV)"
+            )
         failing = [f"{name} = {value}" for name, value in self.anomalies().items() if value != 0]
         lines.append("  anomalous: " + ", ".join(failing) if failing else "  anomaly-free")
         return "\n".join(lines)
@@ -243,8 +279,8 @@ class Model(ModelType):
 
     @property
     def parameters(self) -> Parameters:
-        """Mass, coupling, mixing, g_sb, single charges ("charge.L.mu"), multiples of benchmarks,
-        theory errors.
+        """Mass, coupling, mixing, g_sb and its kin, single charges ("charge.L.mu"), multiples of
+        benchmarks, theory errors.
         """
         return _PARAMETERS
 
@@ -264,7 +300,10 @@ class Model(ModelType):
         """
         table: dict[str, Any] = {"name": self.name}
         table |= {species: [str(charge) for charge in self.triple(species)] for species in SPECIES}
-        return table | {"eps": self.eps, "eps_over_g": self.eps_over_g, "loop": self.loop}
+        table |= {"eps": self.eps, "eps_over_g": self.eps_over_g, "loop": self.loop}
+        if self.fcnc == "none":
+            return table
+        return table | {"fcnc": self.fcnc, "fcnc_scale": float(self.fcnc_scale)}
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], source: str = "model table") -> Model:
@@ -327,7 +366,9 @@ class Model(ModelType):
 
         values = dict(values)
         m_X, g_X = values.pop("m_X"), values.pop("g_X")
-        g_sb = values.pop("g_sb", None)
+        flavour_changing: dict[str, Any] = {
+            name: values.pop(name) for name in FLAVOUR_CHANGING if name in values
+        }
         ratio: Array | float = values.pop("eps_over_g", 0.0)
         eps = values.pop("eps", 0.0) + ratio * g_X
         for name in [name for name in values if name in ADDED_PARAMETERS]:
@@ -337,10 +378,11 @@ class Model(ModelType):
                 if added := other.charge(species, generation):
                     own = values.get(charge, float(self.charge(species, generation)))
                     values[charge] = own + multiple * float(added)
+        if self.fcnc != "none":
+            flavour_changing = with_induced(self, g_X, values, flavour_changing)
         on_shell = self.couplings(m_X, g_X, eps, charges=values)
-        return Point(
-            m_X, on_shell, self.couplings(m_X, g_X, eps, q2=0.0, charges=values), g_sb=g_sb
-        )
+        virtual = self.couplings(m_X, g_X, eps, q2=0.0, charges=values)
+        return Point(m_X, on_shell, virtual, **flavour_changing)
 
 
 def benchmark_names() -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from zscan.models.base import Derived, ModelType
 from zscan.models.coupling import muon_couplings
 from zscan.models.parameters import (
     EPS,
+    FLAVOUR_CHANGING,
     G_SB,
     M_X,
     PERTURBATIVE,
@@ -71,7 +72,7 @@ class MuonEffective(_Effective):
         "g_A_over_g_V": ParameterInfo(
             "1", "axial over vector coupling of X to muons, on top of g_A", -1e6, 1e6
         ),
-        "g_sb": G_SB,
+        **FLAVOUR_CHANGING,
         "eps": EPS,
         **THEORY_PARAMETERS,
     }
@@ -82,18 +83,21 @@ class MuonEffective(_Effective):
         g_A = values.get("g_A", zero) + values.get("g_A_over_g_V", zero) * values["g_V"]
         x = muon_couplings(values["g_V"], g_A, values.get("eps", zero))
         predict = partial(self._r_k, electrons="eps" in values)
-        return Point(values["m_X"], x, x, g_sb=values.get("g_sb"), predictions={"r_k": predict})
+        flavour_changing: dict[str, Any] = {
+            name: values[name] for name in FLAVOUR_CHANGING if name in values
+        }
+        return Point(values["m_X"], x, x, **flavour_changing, predictions={"r_k": predict})
 
     @staticmethod
     def _r_k(point: Point, measured: Measured, *, electrons: bool) -> Prediction:
         """Where g_sb is free, the observable is the reachable R_K nearest to the measured one.
 
-        X is taken to decay promptly; so it is in B -> K nu nu, where one that leaves the detector
-        would be invisible."""
+        Of an X on shell the part that decays near the B counts."""
         options: dict[str, Any] = dict(measured["r_k"].options)
         x = point.on_shell
         if electrons:  # only kinetic mixing couples X to them
             options |= {"g_V_e": x.e.V, "g_A_e": x.e.A}
+        options["decayed"] = rk.seen_at_lhcb(point.m_X, point.width)
         if point.g_sb is not None:
             return Prediction(rk.r_k(point.m_X, point.width, point.g_sb, x.mu.V, x.mu.A, **options))
         g_max = _largest_g_sb(point, measured)

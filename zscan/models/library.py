@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from zscan.models.base import ModelType
 from zscan.models.charged import Model, benchmark, benchmark_names
 from zscan.models.parameters import ParameterInfo
 from zscan.untrusted import TextError, check_table, is_file, parse_toml, read_text
+
+_OPTIONS = ("eps", "eps_over_g", "loop", "fcnc", "fcnc_scale")
 
 if TYPE_CHECKING:
     from jax.typing import ArrayLike
@@ -49,11 +52,16 @@ def list_models() -> tuple[str, ...]:
 def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
     """A model from a benchmark name, a path to a TOML file, a table, or a model itself.
 
+    A benchmark with other options is "NAME,KEY=VALUE,...": its mixing (eps, eps_over_g, loop) and
+    flavour change (fcnc, fcnc_scale), as in a file.
+
     Raises `UnknownNameError` for a name that is neither a benchmark nor a file, `ModelError` for an
     unusable file; warns with `ModelWarning` when the charges are anomalous.
 
     >>> load_model("B-3Lmu").charge("L", "mu")
     Fraction(-3, 1)
+    >>> load_model("9B3-8Lmu-Ltau,fcnc=loop,fcnc_scale=10").fcnc_scale
+    10.0
     """
     if isinstance(model, ModelType):
         return model
@@ -72,6 +80,9 @@ def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
     if not isinstance(model, str | Path):
         raise ModelError(f"{model!r} is no model; allowed: a name, a path, a table or a model")
     path = Path(model)
+    base, *options = str(model).split(",")
+    if options and base in benchmark_names() and not is_file(path):
+        return _with_options(base, options)
     if not is_file(path):
         known = (*list_models(), *_other_models())
         raise UnknownNameError(
@@ -83,6 +94,24 @@ def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
     except TextError as error:
         raise ModelError(str(error)) from error
     return Model.from_table(table, str(path))
+
+
+def _with_options(base: str, options: list[str]) -> Model:
+    """A benchmark with options "KEY=VALUE" in place of its own; named as it was asked for."""
+    name = ",".join((base, *options))
+    table: dict[str, Any] = {}
+    for option in options:
+        key, equals, text = option.partition("=")
+        if not equals or key not in _OPTIONS:
+            allowed = f"KEY=VALUE, the key {nearest(key, _OPTIONS)}"
+            raise ModelError(f"model {shown(name)}: option {shown(option)}; allowed: {allowed}")
+        if key in table:
+            raise ModelError(f"model {shown(name)}: the option {key} is given twice")
+        try:
+            table[key] = float(text)
+        except ValueError:
+            table[key] = text
+    return replace(benchmark(base), name=name, **table)
 
 
 def load_charged(model: str | Path | Mapping[str, Any] | ModelType) -> Model:

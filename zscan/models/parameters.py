@@ -43,6 +43,19 @@ PERTURBATIVE = 4 * math.pi
 M_X = ParameterInfo("GeV", "mass of X", 1.1e-5, 1e4)
 EPS = ParameterInfo("1", "kinetic mixing, on top of the model's own", -1.0, 1.0)
 G_SB = ParameterInfo("1", "coupling of X to b -> s, left- plus right-handed", -1.0, 1.0)
+# Flavour-changing couplings X_a g_ij dbar_j gamma^a d_i of down quarks i -> j: optional, absent by
+# default. The imaginary part of g_sd (phase convention of the CKM matrix with real V_us V_ud) is
+# what K_L -> pi0 X sees.
+FLAVOUR_CHANGING = {
+    "g_sb": G_SB,
+    "g_sd": ParameterInfo(
+        "1", "coupling of X to s -> d, left- plus right-handed, real part", -1.0, 1.0
+    ),
+    "g_sd_imag": ParameterInfo(
+        "1", "coupling of X to s -> d, left- plus right-handed, imaginary part", -1.0, 1.0
+    ),
+    "g_bd": ParameterInfo("1", "coupling of X to b -> d, left- plus right-handed", -1.0, 1.0),
+}
 
 # Theory errors of constraints as parameters of their own, in standard deviations, see
 # `zscan.constraints.Measurement`

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from jax import Array
 
 from zscan.errors import UnknownNameError
@@ -17,21 +19,27 @@ Measured = Mapping[str, Any]
 
 
 class Prediction(NamedTuple):
-    """An observable, further ones that come with it by name, and where the prediction applies."""
+    """An observable, further ones that come with it by name, and where the prediction applies.
+
+    `chi2_zero` is chi2 at zero coupling where that depends on the point; delta chi2 is relative to
+    it as well."""
 
     observable: Array
     derived: Mapping[str, Array] = {}
     applies: Array | bool = True
+    chi2_zero: Array | float = 0.0
 
 
 class Point:
     """Points of parameter space: the mass m_X [GeV] and the couplings of X, arrays that broadcast.
 
     `on_shell` are the couplings at q2 = m_X^2, for production and decay, `virtual` those at q2 = 0,
-    for scattering and loops; both raise `UnknownNameError` for a model without them. `g_sb` is the
-    b -> s coupling, None where there is none. `predictions` are those that the model type makes
-    itself, by name of the constraint, in place of the constraint's own. Made by the `point` of a
-    model type."""
+    for scattering and loops; both raise `UnknownNameError` for a model without them. `g_sb`, `g_sd`
+    and `g_bd` are the b -> s, s -> d and b -> d couplings, real or complex, None where there is
+    none; of g_sd the imaginary part may be given as `g_sd_imag`. `anomaly` are g_X A_W and g_X A_B
+    of a current whose anomaly is emitted (`zscan.charges.anomaly_coefficients`). `predictions` are
+    those that the model type makes itself, by name of the constraint, in place of the constraint's
+    own. Made by the `point` of a model type."""
 
     def __init__(
         self,
@@ -40,10 +48,18 @@ class Point:
         virtual: Couplings | None = None,
         *,
         g_sb: Array | None = None,
+        g_sd: Array | None = None,
+        g_sd_imag: Array | None = None,
+        g_bd: Array | None = None,
+        anomaly: tuple[Array, Array] | None = None,
         predictions: Mapping[str, Callable[[Point, Measured], Prediction]] | None = None,
     ) -> None:
         self.m_X = m_X
-        self.g_sb = g_sb
+        self.g_sb, self.g_bd = g_sb, g_bd
+        self.g_sd, self.anomaly = g_sd, anomaly
+        if g_sd_imag is not None:
+            real = jnp.zeros_like(g_sd_imag) if g_sd is None else g_sd
+            self.g_sd = jax.lax.complex(*jnp.broadcast_arrays(real, g_sd_imag))
         self.predictions = dict(predictions or {})
         self._on_shell, self._virtual = on_shell, virtual
 
