@@ -115,6 +115,7 @@ def test_sum_skips_what_does_not_apply_and_never_adds_both_tridents(f):
         "k_to_pi_x_na62",  # no s -> d coupling
         "kl_to_pi0_x_koto",
         "z_gamma_x",  # no anomaly
+        "b_d_mixing",
         "n_eff",  # too heavy to matter
         "nsi",  # no charge of matter
     }

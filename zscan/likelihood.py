@@ -357,7 +357,7 @@ def _chi2_at_zero(name: str, observables: str) -> float:
     if name in SEARCHES:
         return 0.0  # no signal; the curve need not cover the mass below
     likelihood = Likelihood(Model("no X"), (name,), observables, {name: 0.0})
-    couplings = {"g_X": 0.0, "g_sb": 0.0, "g_sd": 0.0}
+    couplings = {"g_X": 0.0, "g_sb": 0.0, "g_sd": 0.0, "g_bd": 0.0}
     term = likelihood.evaluate({"m_X": 0.1} | couplings)[name]
     # What needs an anomaly does not apply to a model without charges; it has no signal there
     return float(term.delta_chi2) if bool(term.valid) else 0.0
