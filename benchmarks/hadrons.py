@@ -97,8 +97,12 @@ def speed() -> None:
 
 
 def components() -> None:
-    print("Gamma(hadrons)/[g^2 m_X/(12 pi)], geometric mean in the window, and accuracy")
-    print(f"{'GeV':>11}", *(f"{name:>16}" for name in MODELS))
+    print(
+        "Gamma(hadrons)/[g^2 m_X/(12 pi)], geometric mean in the window, and accuracy; *: none in "
+        "a part of it"
+    )
+    print("| GeV |", " | ".join(MODELS), "|")
+    print("|---|" + "---|" * len(MODELS))
     for low, high in zip(WINDOWS, (*WINDOWS[1:], 3.0), strict=True):
         m_X = np.linspace(low, high, 202)[1:-1]
         cells = []
@@ -107,13 +111,11 @@ def components() -> None:
             R = np.array(partial_widths(m_X, x)["hadrons"]) * 12 * np.pi / m_X
             error = np.array(hadron_uncertainty(m_X, x))
             typical = np.exp(np.log(R[R > 0]).mean()) if (R > 0).any() else 0.0
-            accuracy = (
-                f"{np.nanmin(error):.2f}-{np.nanmax(error):.2f}"
-                if np.nanmax(error) < 0.5
-                else "none"
-            )
-            cells.append(f"{typical:.1e} {accuracy:>9}")
-        print(f"{low:5.2f}-{high:4.2f}:", *(f"{cell:>18}" for cell in cells))
+            bad = ~(error <= 0.5)
+            accuracy = "none" if bad.all() else f"{error[~bad].min():.2f}-{error[~bad].max():.2f}"
+            accuracy += "*" if bad.any() and not bad.all() else ""
+            cells.append(f"{typical:.1e} ({accuracy})")
+        print(f"| {low:.2f}-{high:.2f} |", " | ".join(cells), "|")
 
 
 def models() -> list[str]:
@@ -126,32 +128,37 @@ def changes(limit: Limit, model: str) -> tuple[float, float, str]:
     bound for want of accuracy.
     """
     low, high = limit.mass[0], limit.mass[-1]
-    m_X = np.unique(np.concatenate([limit.mass, np.geomspace(low, high, 400)]))
+    grid = [np.geomspace(low, high, 600), np.linspace(0.76, 0.81, 101), np.linspace(1, 1.04, 161)]
+    m_X = np.sort(np.clip(np.concatenate(grid), low, high))  # of one size: compiled once
     new, old = (
         np.array(excluded_couplings(limit, model, m_X, hadrons=table)[0]) for table in HADRONS
     )
-    change = new / old - 1
+    change = np.nan_to_num(new / old - 1)
+    worst = int(np.argmax(np.abs(change)))
     lost = m_X[np.isnan(new) & np.isfinite(old)]
-    worst = int(np.nanargmax(np.abs(change))) if np.isfinite(change).any() else -1
     where = ", ".join(
-        f"{part[0]:.2f}-{part[-1]:.2f}"
-        for part in np.split(lost, np.flatnonzero(np.diff(lost) > 0.2) + 1)
+        f"{part[0]:.3g}-{part[-1]:.3g}"
+        for part in np.split(lost, np.flatnonzero(np.diff(lost) > 0.1 * lost[:-1]) + 1)
         if part.size
     )
-    return (change[worst], m_X[worst], where) if worst >= 0 else (0.0, np.nan, where)
+    return change[worst], m_X[worst], where
 
 
 def limits() -> None:
-    print(
-        "| limit | largest change of g_lo | model, m_X [GeV] | left out [GeV] |\n|---|---|---|---|"
-    )
+    names = [name for name in list_models() if load_model(name).scales_with_coupling]
+    print("| limit | largest change of g_lo | model, m_X [GeV] | left out [GeV] |")
+    print("|---|---|---|---|")
     for limit in load():
-        found = {model: changes(limit, model) for model in models()}
-        model = max(found, key=lambda name: abs(found[name][0]))
-        change, mass, _ = found[model]
-        lost = "; ".join(f"{name} {where}" for name, (*_, where) in found.items() if where)
-        where = f"{model}, {mass:.3g}" if abs(change) > 5e-5 else ""
-        print(f"| {limit.name} | {100 * change:+.2f} % | {where} | {lost} |", flush=True)
+        found = {name: changes(limit, name) for name in names}
+        worst = max(found, key=lambda name: abs(found[name][0]))
+        change, mass, _ = found[worst]
+        lost: dict[str, list[str]] = {}
+        for name, (*_, where) in found.items():
+            if where:
+                lost.setdefault(where, []).append(name)
+        left_out = "; ".join(f"{', '.join(names)}: {where}" for where, names in lost.items())
+        at = f"{worst}, {mass:.3g}" if abs(change) >= 5e-4 else ""
+        print(f"| {limit.name} | {100 * change:+.1f} % | {at} | {left_out} |", flush=True)
 
 
 def main() -> None:

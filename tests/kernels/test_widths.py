@@ -292,7 +292,7 @@ def widths_of_all(m, V):
     return partial_widths(m, x) | branching_ratios(m, x)
 
 
-slopes_of_all = [jax.jit(jax.jacobian(widths_of_all, argnums=index)) for index in (0, 1)]
+slopes_of_all = [jax.jit(jax.jacfwd(widths_of_all, argnums=index)) for index in (0, 1)]
 
 
 @pytest.mark.parametrize("m_X", [9e-4, 0.3, 0.7823, 1.301, 4.6, 12.0])

@@ -59,7 +59,8 @@ def enough(
             part = recast.ratio(hadronic, _sum(widths, states))
             mu_error = recast.ratio(error, share) * jnp.abs(part - share)
         change = jnp.abs(open_ - theirs.get(reference, jnp.zeros(())))
-        found.append((mu_error <= LARGEST) & (change <= NEGLIGIBLE * (1 + open_)))
+        settled = (open_ <= NEGLIGIBLE) | (change <= NEGLIGIBLE * (1 + open_))
+        found.append((mu_error <= LARGEST) & settled)
     return found
 
 

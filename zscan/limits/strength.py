@@ -56,13 +56,15 @@ def signal_strengths(
 
     * the error of the hadronic width (`zscan.kernels.hadrons.hadron_uncertainty`) leaves mu
       uncertain by more than half;
-    * what has no accuracy may change mu by more than a tenth: isoscalar and strange axial currents
-      below 2 GeV, and the peaks of quarkonia in 3.05-3.15, 3.66-3.80 and 9.3-10.6 GeV.
+    * what has no accuracy may be more than a tenth of the total width of X: isoscalar and strange
+      axial currents below 2 GeV, and the peaks of quarkonia in 3.05-3.15, 3.66-3.80 and 9.3-10.6
+      GeV, unless it is the same part as in the reference model and cancels.
 
-    X with the couplings of the reference model, scaled, keeps its limits on quarkonia, since their
-    peaks are in the published limit as they are in X; so does an X whose couplings to c and b are
-    those of a loop (L_mu - L_tau), since a peak leaves its other decays as they are. Others, B - L
-    for example, have no limit there.
+    So an X with the couplings of the reference model, scaled, keeps its limits on quarkonia,
+    whatever the published curve assumes there; so does an X without couplings to c and b, or with
+    those of a loop (L_mu - L_tau), whose decays no peak changes, on the assumption that the
+    published curve has branching ratios without peaks, as the widths here. B - L, for example, has
+    no limit there.
 
     Assumes what every recast does: the acceptance is that of the reference model, decays are to the
     final state of the search only, and X is narrow. Good to 10-20 % in the coupling; production by
