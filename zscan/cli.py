@@ -428,6 +428,12 @@ def _parser() -> argparse.ArgumentParser:
     survey.add_argument(
         "--kappa", nargs=2, type=float, metavar=("LOW", "HIGH"), help="mixing eps e/g_X"
     )
+    survey.add_argument(
+        "--muon_coupling",
+        type=float,
+        metavar="G",
+        help="where X could hide with this coupling to muons, instead of explaining g-2",
+    )
     survey.add_argument("--observables", default="paper", metavar="SET")
     survey.add_argument(
         "--constraints",

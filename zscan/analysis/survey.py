@@ -44,6 +44,7 @@ def survey(
     points: int = POINTS,
     constraints: str | Sequence[str] | None = None,
     quarks: str = "universal",
+    muon_coupling: float | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     force: bool = False,
@@ -68,6 +69,11 @@ def survey(
     further. What is kept of each pattern and mass, under which choices it survives, and what
     excludes it: `Survey`.
 
+    With `muon_coupling` the question is another one: where could an X hide that couples to muons
+    with this strength, sqrt(g_V^2 + g_A^2), and need not explain anything? Delta a_mu is then an
+    upper limit, two standard deviations above its value; that is the question for the set
+    "current", in which Delta a_mu = 0 lies within the band.
+
     With `out` (.h5) the survey is a map in a file, computed in tiles of patterns that stay when it
     is interrupted: `resume`, `force`, `shard` and the errors are as for `zscan.run_scan`; a shard
     returns what is there of the survey only when all tiles are. Raises `CardError` for a selection,
@@ -77,6 +83,8 @@ def survey(
         names = ("delta_a_mu", *names)
     if eps_over_g is not None and not -1e6 <= eps_over_g[0] <= eps_over_g[1] <= 1e6:
         raise ParameterError(f"eps_over_g = {eps_over_g}; allowed: two rising numbers within 1e6")
+    if muon_coupling is not None and not 0 < muon_coupling <= 1:
+        raise ParameterError(f"muon_coupling = {muon_coupling}; allowed: above 0, at most 1")
     spec = SurveySpec(
         patterns=patterns(selection, quarks),
         masses=survey_masses(masses, points, names),
@@ -84,6 +92,7 @@ def survey(
         observables=observables,
         constraints=names,
         readings=variants(observables),
+        muon_coupling=muon_coupling,
     )
     if out is None:
         if resume or force or shard:
@@ -167,6 +176,8 @@ def _command(spec: SurveySpec, out: Path) -> str:
     parts = ["zscan", "survey", spec.patterns.selection, "-o", out.name]
     if spec.patterns.quarks != "universal":
         parts += ["--quarks", spec.patterns.quarks]
+    if spec.muon_coupling is not None:
+        parts += ["--muon_coupling", repr(spec.muon_coupling)]
     if spec.interval is not None:
         parts += ["--kappa", *map(repr, spec.interval)]
     return shlex.join([*parts, "--observables", spec.observables])

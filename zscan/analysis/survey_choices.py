@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zscan.analysis.survey_engine import G_2, TARGETS, Details, Engine
+from zscan.analysis.survey_engine import G_2, Details, Engine
 from zscan.constraints.measurements import chi2_quantile
 
 BANDS = (2, 1)  # standard deviations of Delta a_mu
@@ -59,8 +59,8 @@ def variants(observables: str) -> dict[str, tuple[str, str]]:
     for name, bound in _TIGHTER.items():
         tighter = f"tautau_mumu = [{-bound * _TO_90:.6f}, {bound * _TO_90:.6f}]"
         found[name] = changed("matter", tighter)
-        for where, ratio in _RATIOS.items():
-            found[f"{name}, {where}"] = changed("matter", tighter, f"neutron_ratio = {ratio}")
+    for where, ratio in _RATIOS.items():
+        found[f"{name}, {where}"] = changed("matter", tighter, f"neutron_ratio = {ratio}")
     found["sun alone"] = changed("matter", f"tautau_mumu = {_ANY}", f"ee_mumu = [{_ANY}]")
     found["earth alone"] = changed("matter", "sun = false")
     for where, ratio in _RATIOS.items():
@@ -76,7 +76,7 @@ def choices(engine: Engine, readings: Mapping[str, tuple[str, str]]) -> tuple[Ch
     """
     applied = [name for name, item in readings.items() if item in engine.variants]
     found = []
-    for band in BANDS:
+    for band in BANDS if engine.explains else BANDS[:1]:
         found.append(Choice(PUBLISHED, band))
         found += [Choice(f"{100 * cl:g} %", band, cl) for cl in LEVELS]
         found.append(Choice(JOINT, band, 0.95, joint=True))
@@ -110,5 +110,7 @@ def ratios(engine: Engine, choice: Choice, details: Details) -> np.ndarray:
         if choice.cl is not None:
             ratio = ratio * (engine.limits() / engine.limits(choice.cl))[:, None]
         largest = ratio.max(axis=1, initial=-np.inf)
-    inside = np.isfinite(details.g_X) & (np.abs(TARGETS) <= choice.band)
+    inside = np.isfinite(details.g_X)
+    if engine.explains:
+        inside &= np.abs(engine.targets) <= choice.band
     return np.where(inside, largest, np.inf)

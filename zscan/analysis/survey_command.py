@@ -39,6 +39,7 @@ def run_command(arguments: Namespace, progress: bool | None = None) -> str:
             points=POINTS if arguments.points is None else arguments.points,
             constraints=arguments.constraints,
             quarks=arguments.quarks,
+            muon_coupling=arguments.muon_coupling,
             out=output if output is not None and output.suffix in _FILES else None,
             resume=arguments.resume,
             force=arguments.force and output is not None and output.suffix in _FILES,

@@ -2,13 +2,15 @@
 that explain g-2.
 
 At a mass, a pattern and a mixing kappa = eps e/g_X all couplings are proportional to g_X, so that
-each of `TARGETS` (Delta a_mu in standard deviations) is one g_X. A ratio is what a constraint
-observes over its limit, 1 plus `Likelihood.excesses` over the limit: excluded where it exceeds 1.
+each target (Delta a_mu in standard deviations, or a coupling of the muon) is one g_X. A ratio is
+what a constraint observes over its limit, 1 plus `Likelihood.excesses` over the limit: excluded
+where it exceeds 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
@@ -85,29 +87,36 @@ class Engine:
     """Constraints of a survey, compiled for blocks of one shape.
 
     `constraints` and `observables` are those of `zscan.log_likelihood`; `variants` are further
-    observable sets, each after the name of the constraint that it changes. `names` are the
-    constraints with a limit, `summed` all that enter chi2, `DEAR` ones last in both. Raises
-    `UnknownNameError`, and `ParameterError` for a set in which Delta a_mu = 0 lies within two
-    standard deviations: nothing is to be explained there."""
+    observable sets, each after the name of the constraint that it changes. `couplings` are targets
+    of another kind: those of the muon, sqrt(g_V^2 + g_A^2), in place of `TARGETS`; Delta a_mu is
+    then an upper limit, two standard deviations above its value. `names` are the constraints with a
+    limit, `summed` all that enter chi2, `DEAR` ones last in both. Raises `UnknownNameError`, and
+    `ParameterError` for a set in which Delta a_mu = 0 lies within two standard deviations when it
+    is to be explained."""
 
     def __init__(
         self,
         constraints: Sequence[str] | str,
         observables: str,
         variants: Sequence[tuple[str, str]] = (),
+        couplings: Sequence[float] | None = None,
     ) -> None:
         chosen = self.likelihood = log_likelihood(CARRIER, constraints, observables)
         self.observables, self.measured = observables, measured_values(observables)
         self.band = self.measured[G_2]
-        if self.band.value - 2 * self.band.error_minus <= 0:
+        self.explains = couplings is None
+        self.targets = TARGETS if couplings is None else np.array(couplings, float)
+        if self.explains and self.band.value - 2 * self.band.error_minus <= 0:
             raise ParameterError(
                 f"observables {observables!r}: Delta a_mu = 0 lies within two standard deviations, "
-                "so that nothing is to be explained; `zscan survey --bounds` tells what is left"
+                "so that nothing is to be explained; ask for a coupling of the muon instead"
             )
         others = [name for name in chosen.summed if name != G_2]
         self.dear = tuple(name for name in others if name in DEAR)
         self.summed = (G_2, *(name for name in others if name not in DEAR), *self.dear)
         self.rules = {name: self.measured[name].exclusion for name in self.summed}
+        if not self.explains:
+            self.rules[G_2] = _upper_limit(self.band)
         self.names = tuple(name for name in self.summed if self.rules[name].excludes)
         self.cheap = self.names[: len(self.names) - len(self.dear)]
         self.by_chi2 = tuple(n for n in self.names if self.rules[n].excluded_above is None)
@@ -125,7 +134,12 @@ class Engine:
 
     def limits(self, cl: float | None = None) -> np.ndarray:
         """What observables are compared with, by `names`, at a level (None: each at its own)."""
-        return np.array([limit(self.measured[name].exclusion_at(cl)) for name in self.names])
+        return np.array(
+            [
+                limit(self.rules[n] if n == G_2 else self.measured[n].exclusion_at(cl))
+                for n in self.names
+            ]
+        )
 
     @in_float64
     def screen(
@@ -149,9 +163,10 @@ class Engine:
             parts.append((g_X, ratio, delta))
         columns = [np.concatenate([part[i] for part in parts]) for i in range(3)] if parts else []
         if not columns:
-            columns = [np.empty((0, len(TARGETS))), *[np.empty((0, 0, len(TARGETS)))] * 2]
+            empty = np.empty((0, 0, len(self.targets)))
+            columns = [empty[:, 0], empty, empty]
         g_X, ratio, delta = columns
-        shape = (len(g_X), len(TARGETS))
+        shape = (len(g_X), len(self.targets))
         details = Details(
             g_X,
             _widened(ratio, len(self.names), NOTHING),
@@ -190,17 +205,14 @@ class Engine:
         self, m_X: Array, charges: Array, kappa: Array
     ) -> tuple[Screened, tuple[Array, Array, Array]]:
         fixed = _parameters(m_X, charges, kappa)
-        slope = self._muon.evaluate({**fixed, "g_X": jnp.ones(())})[G_2].observable
-        explains, sigma = slope > 0, jnp.asarray(TARGETS)
-        errors = jnp.where(sigma > 0, self.band.error_plus, self.band.error_minus)
-        g_X = jnp.sqrt((self.band.value + sigma * errors) / jnp.where(explains, slope, 1.0))
+        explains, g_X = self._coupling(fixed, m_X)
         terms = self._first.evaluate({**fixed, "g_X": g_X})
         ratios = []
         for name in self.cheap:
             rule, term = self.rules[name], terms[name]
             ratios.append(_ratio(rule, rule.excess(term.observable, term.delta_chi2, 0.0), g_X))
         ratio = jnp.stack(ratios, axis=1)
-        exceeds = ratio > self.loosest[: len(self.cheap), None]
+        exceeds = ratio > jnp.asarray(self.loosest[None, : len(self.cheap), None])
         provisional = self.provisional[: len(self.cheap)]
         soft = exceeds[:, provisional].sum(axis=1)
         allowed = explains & ~exceeds[:, ~provisional].any(axis=1) & (soft <= 1)
@@ -216,6 +228,18 @@ class Engine:
         deltas = [jnp.broadcast_to(t.delta_chi2, g_X.shape) for t in terms.values()]
         return screened, (jnp.where(explains, g_X, jnp.nan), ratio, jnp.stack(deltas, axis=1))
 
+    def _coupling(self, fixed: dict[str, Array], m_X: Array) -> tuple[Array, Array]:
+        """Where there is a g_X for the targets, (n, 1), and which, (n, G)."""
+        targets = jnp.asarray(self.targets)[None, :]
+        if not self.explains:
+            x = CARRIER.point({**fixed, "g_X": jnp.ones_like(m_X)}).virtual.mu
+            size = jnp.sqrt(x.V**2 + x.A**2)
+            return size > 0, targets / jnp.where(size > 0, size, 1.0)
+        slope = self._muon.evaluate({**fixed, "g_X": jnp.ones_like(m_X)})[G_2].observable
+        errors = jnp.where(targets > 0, self.band.error_plus, self.band.error_minus)
+        wanted = self.band.value + targets * errors
+        return slope > 0, jnp.sqrt(wanted / jnp.where(slope > 0, slope, 1.0))
+
     def _delta_block(self, m_X: Array, charges: Array, kappa: Array, g_X: Array) -> Array:
         terms = self._last.evaluate({**_parameters(m_X, charges, kappa), "g_X": g_X})
         deltas = [jnp.broadcast_to(terms[name].delta_chi2, g_X.shape) for name in self.dear]
@@ -225,7 +249,7 @@ class Engine:
         self, m_X: Array, charges: Array, kappa: Array, g_X: Array
     ) -> tuple[Array, Array]:
         parameters = {**_parameters(m_X, charges, kappa), "g_X": g_X}
-        empty = jnp.zeros((len(g_X), 0, len(TARGETS)))
+        empty = jnp.zeros((len(g_X), 0, len(self.targets)))
         excesses = self._exact.excesses(parameters) if self.by_chi2 else {}
         exact = [_ratio(self.rules[n], excesses[n], g_X)[:, None] for n in self.by_chi2]
         changed = []
@@ -234,6 +258,17 @@ class Engine:
             excess = likelihood.excesses(parameters)[name]
             changed.append(_ratio(rule, excess, g_X)[:, None])
         return jnp.concatenate([empty, *exact], axis=1), jnp.concatenate([empty, *changed], axis=1)
+
+
+@lru_cache(maxsize=2)  # what is compiled serves the next survey of the same constraints
+def engine_of(
+    constraints: tuple[str, ...],
+    observables: str,
+    variants: tuple[tuple[str, str], ...] = (),
+    couplings: tuple[float, ...] | None = None,
+) -> Engine:
+    """The `Engine` of these arguments."""
+    return Engine(constraints, observables, variants, couplings)
 
 
 def charge_parameters(charges: Array) -> dict[str, Array]:
@@ -259,10 +294,16 @@ def limit(rule: ExclusionRule) -> float:
     return found
 
 
+def _upper_limit(measurement: Measurement) -> ExclusionRule:
+    return ExclusionRule(measurement.value + 2 * measurement.error_plus, None, measurement.cl)
+
+
 def _loosest(measurement: Measurement) -> float:
     """A ratio above which a constraint excludes in every choice: at 95 %, and in a joint chi2."""
-    if measurement.excluded_above is None:
+    if measurement.delta_chi2_excluded is not None:
         return 1.8
+    if measurement.excluded_above is None:
+        return 1.0
     above, value = measurement.excluded_above, measurement.value
     return (value + 1.5 * (above - value)) / above
 
@@ -281,13 +322,15 @@ def _parameters(m_X: Array, charges: Array, kappa: Array) -> dict[str, Array]:
 
 
 def _widened(values: np.ndarray, columns: int, fill: float) -> np.ndarray:
-    whole = np.full((len(values), columns, len(TARGETS)), fill)
+    whole = np.full((len(values), columns, values.shape[2]), fill)
     whole[:, : values.shape[1]] = values
     return whole
 
 
 def _blocks(entries: Entries) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
     """Indices of up to `BLOCK` entries of one mass, and that mass with their padded arrays."""
+    if not len(entries.m_X):
+        return
     order = np.argsort(entries.m_X, kind="stable")
     masses, starts = np.unique(entries.m_X[order], return_index=True)
     for mass, group in zip(masses, np.split(order, starts[1:]), strict=True):

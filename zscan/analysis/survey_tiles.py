@@ -16,7 +16,7 @@ import numpy as np
 
 import zscan
 from zscan.analysis.survey_choices import Choice, choices, joint_chi2, ratios
-from zscan.analysis.survey_engine import CARRIER, TARGETS, Engine
+from zscan.analysis.survey_engine import CARRIER, Engine, engine_of
 from zscan.analysis.survey_masses import masked
 from zscan.analysis.survey_search import Points, Search
 from zscan.charges.patterns import COLUMNS, Patterns
@@ -53,7 +53,8 @@ OBSERVABLES = {
 @dataclass(frozen=True, eq=False)
 class SurveySpec:
     """Everything that determines the numbers of a survey; `interval` of kappa, None for the
-    default grid of each pattern.
+    default grid of each pattern. With `muon_coupling` X has that coupling to muons and explains
+    nothing.
     """
 
     patterns: Patterns
@@ -62,11 +63,14 @@ class SurveySpec:
     observables: str
     constraints: tuple[str, ...]
     readings: Mapping[str, tuple[str, str]]
+    muon_coupling: float | None = None
 
     @cached_property
     def engine(self) -> Engine:
         """The compiled constraints."""
-        return Engine(self.constraints, self.observables, tuple(self.readings.values()))
+        couplings = None if self.muon_coupling is None else (self.muon_coupling,)
+        readings = tuple(self.readings.values())
+        return engine_of(self.constraints, self.observables, readings, couplings)
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:
@@ -97,7 +101,8 @@ class SurveySpec:
                 "patterns": hashlib.sha256(rows.data).hexdigest(),
                 "masses": self.masses.tolist(),
                 "kappa": None if self.interval is None else list(self.interval),
-                "targets": TARGETS.tolist(),
+                "targets": self.engine.targets.tolist(),
+                "couplings": self.muon_coupling is not None,
                 "choices": [choice.key for choice in self.choices],
                 "readings": {name: list(item) for name, item in self.readings.items()},
             },
@@ -190,7 +195,7 @@ class _Cells:
             "killer": number.astype(float),
             "kappa": p.kappa[chosen],
             "g_X": details.g_X[here],
-            "sigma": TARGETS[target],
+            "sigma": engine.targets[target] if engine.explains else np.full(len(target), np.nan),
             "joint_chi2": joint[here],
         }
         values = {
