@@ -143,6 +143,19 @@ def _verdict(arguments: argparse.Namespace) -> None:
     print(json.dumps(result.to_table(), indent=2) if arguments.json else result)
 
 
+def _survey(arguments: argparse.Namespace) -> None:
+    from zscan.analysis.survey_command import run_command
+
+    print(run_command(arguments, None if sys.stderr.isatty() else False))
+
+
+def _survivors(arguments: argparse.Namespace) -> None:
+    from zscan.results.survivors import survivors
+
+    found = survivors(arguments.map, n_sigma=arguments.n_sigma)
+    print(json.dumps(found.to_table(), indent=2) if arguments.json else found)
+
+
 def _models(arguments: argparse.Namespace) -> None:
     for name in [arguments.name] if arguments.name else zscan.list_models():
         model = zscan.load_model(name)
@@ -400,6 +413,60 @@ def _parser() -> argparse.ArgumentParser:
         help="names, patterns, or paper: what the paper uses (default: everything that is data)",
     )
     verdict.add_argument("--json", action="store_true")
+
+    survey = verb(
+        "survey",
+        _survey,
+        "which of all anomaly-free models explain g-2, with any kinetic mixing, and what excludes "
+        "the others",
+    )
+    survey.add_argument(
+        "selection",
+        nargs="?",
+        help="of the catalogue, such as max=10,vector,flavours=all (default), or the file of a "
+        "survey, to be read",
+    )
+    survey.add_argument("-o", "--output", metavar="FILE", help="write FILE.h5 or FILE.csv")
+    survey.add_argument("--quarks", default="universal", help="universal (default) or third-family")
+    survey.add_argument(
+        "--kappa", nargs=2, type=float, metavar=("LOW", "HIGH"), help="mixing eps e/g_X"
+    )
+    survey.add_argument(
+        "--muon_coupling",
+        type=float,
+        metavar="G",
+        help="where X could hide with this coupling to muons, instead of explaining g-2",
+    )
+    survey.add_argument("--observables", default="paper", metavar="SET")
+    survey.add_argument(
+        "--constraints",
+        nargs="+",
+        metavar="NAME",
+        help="names, patterns, or paper (default: everything that is data)",
+    )
+    survey.add_argument("--m_X_min", type=float, default=1e-3, metavar="GEV")
+    survey.add_argument("--m_X_max", type=float, default=10.0, metavar="GEV")
+    survey.add_argument(
+        "--points", type=int, metavar="K", help="masses (default 49), beside special ones"
+    )
+    survey.add_argument(
+        "--table", help="what to print: survivors (default), patterns, choices, matter"
+    )
+    survey.add_argument("--models", metavar="DIR", help="write a model file for each survivor")
+    survey.add_argument("--figures", metavar="DIR", help="draw charges, and planes of survivors")
+    survey.add_argument("--resume", action="store_true", help="continue an interrupted survey")
+    survey.add_argument("--force", action="store_true", help="replace existing output")
+    survey.add_argument("--shard", type=_shard, metavar="i/n", help="every n-th tile only")
+    survey.add_argument("--json", action="store_true")
+
+    left = verb(
+        "survivors", _survivors, "which models of a map explain g-2 and pass its constraints"
+    )
+    left.add_argument("map", metavar="MAP.h5")
+    left.add_argument(
+        "--n_sigma", type=float, default=2.0, help="width of the g-2 band (default 2)"
+    )
+    left.add_argument("--json", action="store_true")
 
     models = verb("models", _models, "list the benchmark models, or show one model")
     models.add_argument("name", nargs="?", help="benchmark name or path of a model file")

@@ -13,6 +13,7 @@ import pytest
 
 import zscan
 from zscan.charges.catalogue import parse_selection
+from zscan.charges.patterns import pattern_name
 from zscan.errors import CardError, CorruptFileError, ForeignFileError
 from zscan.models import GENERATIONS
 from zscan.results.schema import info, verify
@@ -54,6 +55,10 @@ def test_every_entry_gives_the_numbers_of_its_model(path: Path) -> None:
         assert len(charges) == 18
         assert all(data[name].dims == ("model",) for name in charges)
         rows = parse_selection("max=3").assigned()
+        names = list(data["pattern_name"].values)
+        assert names[(rows == rows[-1]).all(axis=1).argmax()] == pattern_name(
+            [rows[-1][0], *rows[-1][:7]]
+        )
         np.testing.assert_array_equal(
             [charges[f"charge.L.{name}"] for name in ("e", "mu", "tau")], rows[:, 1:4].T
         )
@@ -62,7 +67,9 @@ def test_every_entry_gives_the_numbers_of_its_model(path: Path) -> None:
                 key: [int(charges[f"charge.{key}.{n}"][index]) for n in names]
                 for key, names in GENERATIONS.items()
             }
-            model = zscan.Model("one", **table, eps_over_g=0.1)
+            finite = sum(table["L"]) + sum(table["E"]) == 0
+            loop = "leptons" if finite else "none"
+            model = zscan.Model("one", **table, eps_over_g=0.1, loop=loop)
             assert not any(model.anomalies().values())
             for name, term in zscan.log_likelihood(model, CONSTRAINTS).terms(m_X, g_X).items():
                 stored = data["delta_chi2"].sel(constraint=name, model=index)

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import resources
+from statistics import NormalDist
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
 from zscan.constraints.exclusion import ExclusionRule
-from zscan.errors import UnknownNameError, nearest
+from zscan.errors import ParameterError, UnknownNameError, nearest
 from zscan.limits import Limit
 
 BASE_SET = "paper"
@@ -58,6 +59,22 @@ class Measurement:
     def exclusion(self) -> ExclusionRule:
         """When a point is excluded."""
         return ExclusionRule(self.excluded_above, self.delta_chi2_excluded, self.cl)
+
+    def exclusion_at(self, cl: float | None) -> ExclusionRule:
+        """When a point is excluded at another confidence level; None: at its own.
+
+        Limits move as those of the form of their likelihood: normal ones by two-sided quantiles,
+        events without background by ln(1 - cl), chi2 by its quantile for one degree of freedom."""
+        own = self.exclusion
+        if cl is None or not own.excludes:
+            return own
+        if own.excluded_above is None:
+            return ExclusionRule(None, chi2_quantile(cl), cl)
+        if self.form == "counting":
+            factor = math.log(1 - cl) / math.log(1 - self.cl)
+        else:
+            factor = _two_sided(cl) / _two_sided(self.cl)
+        return ExclusionRule(self.value + factor * (own.excluded_above - self.value), None, cl)
 
     @property
     def level(self) -> str:
@@ -124,6 +141,20 @@ class Measurement:
         return asdict(self) | {"references": list(self.references)}
 
 
+def chi2_quantile(cl: float) -> float:
+    """What chi2 of one degree of freedom exceeds with the probability 1 - cl.
+
+    >>> round(chi2_quantile(0.95), 2)
+    3.84
+    """
+    return _two_sided(cl) ** 2
+
+
+def _two_sided(cl: float) -> float:
+    """Standard deviations between which a normal density holds the share `cl`."""
+    return NormalDist().inv_cdf((1 + cl) / 2)
+
+
 def of_limit(limit: Limit) -> Measurement:
     """The signal strength of a limit curve as a measurement of zero; `Limit.likelihood` is the form
     of its chi2.
@@ -157,18 +188,64 @@ def observable_sets() -> tuple[str, ...]:
 def measurements(observables: str) -> dict[str, Measurement]:
     """The measurements of an observable set by constraint name; raises `UnknownNameError` for an
     unknown set.
+
+    After the name of the set, numbers or options of its measurements may be changed, as TOML after
+    semicolons: "paper; matter.neutron_ratio = 1.012". Raises `ParameterError` for a change that is
+    no TOML, or of another type than what it replaces.
+
+    >>> measurements("paper; matter.neutron_ratio = 1.012")["matter"].options["neutron_ratio"]
+    1.012
     """
-    if observables not in observable_sets():
+    name, *changes = (part.strip() for part in observables.split(";"))
+    if name not in observable_sets():
         raise UnknownNameError(
-            f"unknown observable set {observables!r}: {nearest(observables, observable_sets())}"
+            f"unknown observable set {name!r}: {nearest(name, observable_sets())}"
         )
-    file = _folder().joinpath(f"{observables}.toml")
-    tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    if changes:
+        return _changed(measurements(name), changes)
+    tables = tomllib.loads(_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8"))
     base = tables.pop(
         "base", None
     )  # a set names what it changes and takes the rest from another one
     inherited = measurements(base) if base else {}
     return inherited | {name: _measurement(table) for name, table in tables.items()}
+
+
+def _changed(found: Mapping[str, Measurement], changes: list[str]) -> dict[str, Measurement]:
+    """Measurements with single numbers or options replaced."""
+    result = dict(found)
+    for change in changes:
+        try:
+            table = tomllib.loads(change)
+        except tomllib.TOMLDecodeError as error:
+            raise ParameterError(
+                f"change {change!r} of an observable set is no TOML: {error}"
+            ) from None
+        for name, values in table.items():
+            if name not in result or not isinstance(values, dict):
+                raise UnknownNameError(f"change {change!r}: {name!r}: {nearest(name, result)}")
+            for key, value in values.items():
+                result[name] = _with(result[name], f"{name}.{key}", key, value)
+    return result
+
+
+def _with(measurement: Measurement, path: str, key: str, value: Any) -> Measurement:
+    numbers = {
+        field: number
+        for field, number in vars(measurement).items()
+        if isinstance(number, float) and not isinstance(number, bool)
+    }
+    known = {**measurement.options, **numbers}
+    if key not in known:
+        raise UnknownNameError(f"{path} is nothing that can be changed: {nearest(key, known)}")
+    old = known[key]
+    same = isinstance(value, int | float) if isinstance(old, float) else type(value) is type(old)
+    if not same or (isinstance(value, bool) and not isinstance(old, bool)):
+        raise ParameterError(f"{path} = {value!r} is not of the type of {old!r}")
+    if key in measurement.options:
+        return replace(measurement, options={**measurement.options, key: value})
+    changed: dict[str, Any] = {key: float(value)}
+    return replace(measurement, **changed)
 
 
 def _folder() -> Any:

@@ -51,16 +51,17 @@ def _coherent(point: Point, _: Measured) -> Prediction:
 
 
 def _nsi(point: Point, measured: Measured) -> Prediction:
-    """|eps_tautau - eps_mumu| in the Earth over its 95 % bound, an option of the measurement.
+    """|eps_tautau - eps_mumu| in the Earth over its 95 % bound; the bound and the Y_n that it is
+    read with are options of the measurement.
 
     It does not apply where nothing else than eps_ee acts, or nothing at all."""
-    x = point.virtual
-    tau_mu = x.nu_tau - x.nu_mu
-    eps = nsi.epsilon(point.m_X, x.e.V, x.u.V, x.d.V, tau_mu)
+    x, options = point.virtual, measured["nsi"].options
+    tau_mu, ratio = x.nu_tau - x.nu_mu, options["neutron_ratio"]
+    eps = nsi.epsilon(point.m_X, x.e.V, x.u.V, x.d.V, tau_mu, neutron_ratio=ratio)
     c, n = matter.matter_charges(x.e.V, x.u.V, x.d.V)
     acts = (tau_mu != 0) & ((c != 0) | (n != 0))
     none = (x.nu_e == 0) & (x.nu_mu == 0) & (x.nu_tau == 0)
-    return Prediction(jnp.abs(eps) / measured["nsi"].options["tautau_mumu"], applies=acts | none)
+    return Prediction(jnp.abs(eps) / options["tautau_mumu"], applies=acts | none)
 
 
 def _matter(point: Point, measured: Measured) -> Prediction:

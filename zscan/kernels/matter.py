@@ -310,9 +310,10 @@ def chi2(
     tautau_mumu: Sequence[float] = TAUTAU_MUMU,
     ee_mumu: Sequence[Sequence[float]] = EE_MUMU,
     dark: bool = True,
+    sun: bool = True,
 ) -> Float[Array, "..."]:
-    """`solar_chi2` plus `chi2_earth` at the Y_n of the Earth `neutron_ratio`, for full couplings;
-    conventions and validity are those of the two.
+    """`solar_chi2` (unless `sun` is False) plus `chi2_earth` at the Y_n of the Earth
+    `neutron_ratio`, for full couplings; conventions and validity are those of the two.
 
     >>> g = 1 / 2000  # L_e - L_mu at m_X/g_X = 2 TeV
     >>> round(float(chi2(1.0, g, 0.0, 0.0, g, -g, 0.0) - chi2(1.0, 0.0, 0.0, 0.0, g, -g, 0.0)), 1)
@@ -321,7 +322,6 @@ def chi2(
     m_X, g_e, g_u, g_d, g_nue, g_numu, g_nutau, ratio = as_float64(
         m_X, g_e, g_u, g_d, g_nue, g_numu, g_nutau, neutron_ratio
     )
-    sun = solar_chi2(m_X, g_e, g_u, g_d, g_nue, g_numu, g_nutau, dark=dark)
     c, n = matter_charges(g_e, g_u, g_d)
     to_mu = _kappa(m_X) * (c + ratio * n)
     earth = chi2_earth(
@@ -331,7 +331,9 @@ def chi2(
         ee_mumu=ee_mumu,
         dark=dark,
     )
-    return sun + earth
+    if not sun:
+        return earth
+    return earth + solar_chi2(m_X, g_e, g_u, g_d, g_nue, g_numu, g_nutau, dark=dark)
 
 
 def _kappa(m_X: Array) -> Array:

@@ -51,8 +51,8 @@ MAX_CHARGE = 10**6
 MAX_DENOMINATOR = 10**12  # of a charge
 MAX_NAME, _MAX_TEXT = 200, 10_000  # characters of a name, of a description
 _UNKNOWN_SHOWN = 5
-LOOPS = ("none", "mu-tau", "leptons")
-Loop = Literal["none", "mu-tau", "leptons"]
+LOOPS = ("none", "mu-tau", "leptons", "finite")
+Loop = Literal["none", "mu-tau", "leptons", "finite"]
 
 Triple = tuple[Fraction, Fraction, Fraction]
 _ZERO: Triple = (Fraction(0),) * 3
@@ -117,9 +117,10 @@ class Model(ModelType):
     Mixing: eps = `eps` + `eps_over_g` * g_X + loop, where `eps_over_g` is a number or a string
     "r/e" (r rational, e the positron charge) and `loop` is "none", "mu-tau" (the loop of leptons
     with charges +1 and -1, finite and calculable for L_mu - L_tau; it does not follow charges that
-    a scan changes) or "leptons" (e, mu, tau with the model's own vector charges, which must sum to
-    zero). An eps given to `couplings` or a scan is added on top. Kinetic mixing enters all charged
-    fermions alike.
+    a scan changes), "leptons" (e, mu, tau with the model's own vector charges, which must sum to
+    zero) or "finite" (as "leptons" where the vector charges sum to zero, "none" elsewhere; it
+    follows charges that a scan changes). An eps given to `couplings` or a scan is added on top.
+    Kinetic mixing enters all charged fermions alike.
 
     Flavour change among down quarks: `fcnc` is "none", "anomaly" (what an anomalous current emits,
     if heavy fermions cancel the anomaly: `zscan.kernels.fcnc.coupling_from_anomaly`, and Z -> gamma
@@ -346,7 +347,8 @@ class Model(ModelType):
             for name in names
         }
         changed = {name.removeprefix(_CHARGE): value for name, value in (charges or {}).items()}
-        mixing = (self.eps, self.mixing_ratio, self._loop_charges())
+        loop = None if self.loop == "finite" else self._loop_charges()
+        mixing = (self.eps, self.mixing_ratio, loop)
         return charged_couplings(own, changed, m_X, g_X, eps, q2, mixing)
 
     def _loop_charges(self) -> dict[str, float]:

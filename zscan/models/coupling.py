@@ -15,6 +15,8 @@ from zscan.kernels.mixing import LEPTON_MASSES, lepton_loop
 from zscan.models.charged import GENERATIONS
 from zscan.precision import as_float64, in_float64
 
+_ROUNDING = 1e-12  # relative; below it a sum of charges is zero
+
 
 @in_float64
 def charged_couplings(
@@ -24,20 +26,27 @@ def charged_couplings(
     g_X: ArrayLike,
     eps: ArrayLike | None,
     q2: ArrayLike | None,
-    mixing: tuple[float, float, Mapping[str, float]],
+    mixing: tuple[float, float, Mapping[str, float] | None],
 ) -> Couplings:
     """Couplings of a charged model, see `zscan.couplings`; `charges` by name as "L.mu", of which
     some are `changed`.
 
     `mixing` is the model's own: eps, eps over g_X, and the vector charges of the leptons in its
-    loop."""
+    loop; None: those of the point, where they sum to zero, so that the loop is finite."""
     given = (m_X, g_X, 0.0 if eps is None else eps, 0.0 if q2 is None else q2, *changed.values())
     m_X, g_X, eps, q2_array, *arrays = as_float64(*given)
     q: dict[str, Array | float] = {**charges, **dict(zip(changed, arrays, strict=True))}
     own_eps, own_ratio, loop = mixing
     total = eps + own_eps + own_ratio * g_X
-    if loop:
-        total = total + g_X * loop_mixing(loop, m_X**2 if q2 is None else q2_array)
+    at = m_X**2 if q2 is None else q2_array
+    if loop is None:
+        vector = {name: (q[f"L.{name}"] + q[f"E.{name}"]) / 2 for name in GENERATIONS["L"]}
+        rest = sum(vector.values(), jnp.zeros(()))
+        size = sum(map(jnp.abs, vector.values()), jnp.zeros(()))
+        finite = jnp.abs(rest) <= _ROUNDING * size
+        total = total + g_X * jnp.where(finite, loop_mixing(vector, at), 0.0)
+    elif loop:
+        total = total + g_X * loop_mixing(loop, at)
 
     def fermion(left: str, right: str, electric: float) -> FermionCoupling:
         q_L, q_R = q[left], q[right]
@@ -77,22 +86,24 @@ def muon_couplings(g_V: ArrayLike, g_A: ArrayLike, eps: ArrayLike = 0.0) -> Coup
     return Couplings(mixed(-1.0), muon, mixed(-1.0), u, d, s, c, b, t, zero, g_V - g_A, zero)
 
 
-def loop_mixing(charges: Mapping[str, float], q2: Array) -> Array:
+def loop_mixing(charges: Mapping[str, ArrayLike], q2: Array) -> Array:
     """Real eps/g_X of the loop of charged leptons with vector `charges` by name, which sum to zero.
 
-    For q2 > 0 the complex loop enters as its modulus with the sign of its value at q2 = 0; for q2
-    <= 0 it is real. Source: arXiv:2006.11225."""
+    Charges are numbers or arrays that broadcast against q2. For q2 > 0 the complex loop enters as
+    its modulus with the sign of its value at q2 = 0; for q2 <= 0 it is real. Source:
+    arXiv:2006.11225."""
     loops = [
         (charge, *lepton_loop(q2, LEPTON_MASSES[name]))
         for name, charge in charges.items()
-        if charge
+        if not (isinstance(charge, float) and charge == 0)
     ]
     if not loops:
         return jnp.zeros(())
     # eps/g_X = + sum_f Q_f g_V,f/g_X loop_f with Q = -1 for the charged leptons
     re = -sum((charge * real for charge, real, _ in loops), jnp.zeros(()))
     im = -sum((charge * imaginary for charge, _, imaginary in loops), jnp.zeros(()))
-    at_zero = -sum(charge * math.log(LEPTON_MASSES[name]) for name, charge in charges.items())
+    logs = [jnp.asarray(x) * math.log(LEPTON_MASSES[name]) for name, x in charges.items()]
+    at_zero = -sum(logs, jnp.zeros(()))
     square = re**2 + im**2
     modulus = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
-    return jnp.where(q2 > 0, math.copysign(1.0, at_zero) * modulus, re)
+    return jnp.where(q2 > 0, jnp.where(at_zero < 0, -modulus, modulus), re)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from zscan.charges.catalogue import parse_selection
+from zscan.charges.patterns import pattern_name
 from zscan.errors import CardError, Fault, nearest
 from zscan.models import CHARGE_PARAMETERS, GENERATIONS, Model
 from zscan.results.layout import MapCoordinate
@@ -32,8 +33,9 @@ def read_models(text: object, faults: list[Fault]) -> tuple[Model, Axis] | None:
 
     `text` is "catalogue:SELECTION", see `zscan.charges.catalogue.parse_selection`. None, with the
     faults appended, if it cannot be read. The axis counts the entries from 0; its `columns` are
-    their charges as parameters "charge.L.mu", its `coordinates` the same and those of the
-    right-handed neutrinos."""
+    their charges as parameters "charge.L.mu", its `coordinates` their names, the same charges and
+    those of the right-handed neutrinos. Mixing by the loop of leptons is added where their charges
+    sum to zero."""
     if not isinstance(text, str):
         faults.append(
             Fault("models", "wrong type", text, "a string such as 'catalogue:max=10,vector'")
@@ -59,11 +61,15 @@ def read_models(text: object, faults: list[Fault]) -> tuple[Model, Axis] | None:
         for species, columns in _COLUMNS.items()
         for name, column in zip(GENERATIONS[species], columns, strict=True)
     }
-    coordinates = tuple(
-        MapCoordinate(
-            name, "1", f"X charge of {name.removeprefix('charge.')}", tuple(values.tolist())
-        )
-        for name, values in charges.items()
+    names = (pattern_name([row[0], *row[:7]]) for row in rows.tolist())
+    coordinates = (
+        MapCoordinate("pattern_name", "1", "name of the charges", tuple(names)),
+        *(
+            MapCoordinate(
+                name, "1", f"X charge of {name.removeprefix('charge.')}", tuple(values.tolist())
+            )
+            for name, values in charges.items()
+        ),
     )
     definition = {
         "models": f"{source}:{selection}",
@@ -71,6 +77,6 @@ def read_models(text: object, faults: list[Fault]) -> tuple[Model, Axis] | None:
         "sha256": hashlib.sha256(np.ascontiguousarray(rows, dtype="<i8").data).hexdigest(),
     }
     columns = {name: frozen(charges[name]) for name in CHARGE_PARAMETERS}
-    return Model(f"{source}:{selection}"), Axis(
+    return Model(f"{source}:{selection}", loop="finite"), Axis(
         AXIS, frozen(np.arange(len(rows))), definition, columns, coordinates
     )

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 import zscan
-from zscan.constraints import expand_constraints, observable_sets, observables_of
+from zscan.constraints import expand_constraints, measurements, observables_of
 from zscan.errors import CardError, Fault, UnknownNameError, ZscanError, nearest
 from zscan.likelihood import Likelihood, log_likelihood
 from zscan.models import CHARGE_PARAMETERS, Model, ModelType, all_parameters, load_model
@@ -276,15 +276,11 @@ def _physics(
     """Constraint names, None when some are unknown; checks the observable set and the stored
     observables too.
     """
-    if "observables" in card and card["observables"] not in observable_sets():
-        faults.append(
-            Fault(
-                "observables",
-                "unknown observable set",
-                card["observables"],
-                nearest(card["observables"], observable_sets()),
-            )
-        )
+    if "observables" in card:
+        try:
+            measurements(card["observables"])
+        except ZscanError as error:
+            faults.append(Fault("observables", str(error), card["observables"]))
     patterns, known = card.get("constraints"), "constraints" in card
     for index, pattern in enumerate(patterns or ()):
         if len(pattern) > _MAX_PATTERN:

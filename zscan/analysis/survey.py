@@ -1,0 +1,197 @@
+"""Which of all anomaly-free models explain the muon's anomalous magnetic moment, with any kinetic
+mixing, and what excludes the others."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from zscan.analysis.survey_choices import variants
+from zscan.analysis.survey_masses import survey_masses
+from zscan.analysis.survey_result import Survey, finished_header, open_survey
+from zscan.analysis.survey_tiles import Rows, SurveySpec, evaluate_tile, survey_header
+from zscan.charges.patterns import patterns
+from zscan.constraints import data_constraints, expand_constraints
+from zscan.errors import CorruptFileError, DamagedTileWarning, ParameterError, ResumeMismatchError
+from zscan.precision import in_float64
+from zscan.results.grid import Tile
+from zscan.results.layout import row_digests
+from zscan.results.outputs import guard, target_of
+from zscan.results.schema import checked_rows, map_writer
+from zscan.scans.interrupts import interruptible
+from zscan.scans.locks import hold
+from zscan.scans.store import TileStore, map_outputs
+
+SELECTION = "max=10,vector,flavours=all"
+POINTS = 49
+MASSES = (1e-3, 10.0)
+
+
+@interruptible()
+@in_float64
+def survey(
+    selection: str = SELECTION,
+    *,
+    eps_over_g: tuple[float, float] | None = None,
+    observables: str = "paper",
+    masses: Sequence[float] = MASSES,
+    points: int = POINTS,
+    constraints: str | Sequence[str] | None = None,
+    quarks: str = "universal",
+    muon_coupling: float | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    shard: tuple[int, int] | None = None,
+    progress: bool | None = None,
+) -> Survey:
+    """Look at every distinct pattern of charges of a catalogue selection for masses and kinetic
+    mixings at which it explains Delta a_mu and passes every constraint.
+
+    `selection` as for `zscan.charges.catalogue.parse_selection`; patterns that differ by
+    right-handed neutrinos, a factor or the overall sign count once. `quarks` "third-family" charges
+    the third quark family alone. `eps_over_g` is the interval of kappa = eps e/g_X, the mixing in
+    units of charges, by default as far as X is a dark photon but for charges of 2 % (400/10 times
+    the largest charge). Mixing by the loop of leptons is added where their charges sum to zero.
+    `masses` [GeV] and `points` as for `zscan.analysis.survey_masses.survey_masses`. `constraints`
+    and `observables` as for `zscan.verdict`.
+
+    At each mass the mixing is searched on a grid that is refined where a fermion decouples, around
+    what survives and around the smallest ratio of an observable to its limit; the coupling takes
+    nine values that spread Delta a_mu over two standard deviations. Constraints that cost little
+    come first; what two provisional constraints or one other exclude by far is not looked at
+    further. What is kept of each pattern and mass, under which choices it survives, and what
+    excludes it: `Survey`.
+
+    With `muon_coupling` the question is another one: where could an X hide that couples to muons
+    with this strength, sqrt(g_V^2 + g_A^2), and need not explain anything? Delta a_mu is then an
+    upper limit, two standard deviations above its value; that is the question for the set
+    "current", in which Delta a_mu = 0 lies within the band.
+
+    With `out` (.h5) the survey is a map in a file, computed in tiles of patterns that stay when it
+    is interrupted: `resume`, `force`, `shard` and the errors are as for `zscan.run_scan`; a shard
+    returns what is there of the survey only when all tiles are. Raises `CardError` for a selection,
+    `ParameterError` and `UnknownNameError` for the rest. Source: arXiv:2203.13731."""
+    names = expand_constraints(data_constraints() if constraints is None else constraints)
+    if "delta_a_mu" not in names:
+        names = ("delta_a_mu", *names)
+    if eps_over_g is not None and not -1e6 <= eps_over_g[0] <= eps_over_g[1] <= 1e6:
+        raise ParameterError(f"eps_over_g = {eps_over_g}; allowed: two rising numbers within 1e6")
+    if muon_coupling is not None and not 0 < muon_coupling <= 1:
+        raise ParameterError(f"muon_coupling = {muon_coupling}; allowed: above 0, at most 1")
+    spec = SurveySpec(
+        patterns=patterns(selection, quarks),
+        masses=survey_masses(masses, points, names),
+        interval=None if eps_over_g is None else (float(eps_over_g[0]), float(eps_over_g[1])),
+        observables=observables,
+        constraints=names,
+        readings=variants(observables),
+        muon_coupling=muon_coupling,
+    )
+    if out is None:
+        if resume or force or shard:
+            raise ParameterError("resume, force and shard need an output")
+        header = survey_header(spec, "zscan.survey(...)")
+        tiles = list(spec.grid)
+        bar = _bar(spec, tiles, tiles, progress)
+        with bar:
+            found = [(tile, _advancing(bar, tile, evaluate_tile(spec, tile))) for tile in tiles]
+        return Survey.of_tiles(header, spec, found)
+    return _into_file(spec, Path(out), resume, force, shard, progress)
+
+
+def _into_file(
+    spec: SurveySpec,
+    out: Path,
+    resume: bool,
+    force: bool,
+    shard: tuple[int, int] | None,
+    progress: bool | None,
+) -> Survey:
+    if out.suffix not in (".h5", ".hdf5"):
+        raise ParameterError(f"{out}: a survey is written to a file that ends in .h5 or .hdf5")
+    if shard is not None and (force or not 1 <= shard[0] <= shard[1]):
+        raise ParameterError(f"shard {shard} is not possible, or together with force")
+    if resume and force:
+        raise ParameterError("resume and force exclude each other")
+    header = survey_header(spec, _command(spec, out))
+    resume = resume or shard is not None
+    guard(map_outputs(out, may_exist=resume), force=force)
+    path = target_of(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with hold(path, header.attributes["command"], shard):
+        target, _ = guard(map_outputs(out, may_exist=resume), force=force)
+        if target.exists and not force:
+            there = open_survey(out)
+            if json.loads(there.attributes["spec"]) != spec.canonical():
+                raise ResumeMismatchError(f"{out} is another survey (--force replaces it)")
+            return there
+        store = TileStore(path, spec.hash, spec.canonical(), header)
+        store.prepare(resume=resume, force=force)
+        done, faults = store.survey()
+        mine = [
+            tile for tile in spec.grid if shard is None or tile.index % shard[1] == shard[0] - 1
+        ]
+        rows: dict[int, Rows] = {}
+        for tile in (tile for tile in spec.grid if tile.index in done):
+            try:
+                rows[tile.index] = {k: list(v) for k, v in checked_rows(tile, store)[0].items()}
+            except CorruptFileError as error:
+                faults[tile.index] = str(error)
+        if wrong := sorted(faults):
+            text = f"{store.folder}: damaged tiles are computed again: {wrong}"
+            warnings.warn(text, DamagedTileWarning, stacklevel=4)
+        todo = [tile for tile in mine if tile.index not in rows]
+        with _bar(spec, mine, todo, progress) as bar:
+            for tile in todo:
+                found = evaluate_tile(spec, tile)
+                digests = {name: row_digests(values) for name, values in found.items()}
+                store.write(tile, found, digests)
+                rows[tile.index] = _advancing(bar, tile, found)
+        present = [(tile, rows[tile.index]) for tile in spec.grid if tile.index in rows]
+        result = Survey.of_tiles(store.header, spec, present)
+        if shard is not None:
+            return result
+        with map_writer(
+            path, finished_header(result, store.header), replace=target.exists
+        ) as writer:
+            for tile, values in present:
+                writer.put(tile, values, {n: row_digests(v) for n, v in values.items()})
+        store.remove()
+        return result
+
+
+def _advancing(bar: tqdm[None], tile: Tile, rows: Rows) -> Rows:
+    bar.update(tile.shape[0])
+    return rows
+
+
+def _command(spec: SurveySpec, out: Path) -> str:
+    parts = ["zscan", "survey", spec.patterns.selection, "-o", out.name]
+    if spec.patterns.quarks != "universal":
+        parts += ["--quarks", spec.patterns.quarks]
+    if spec.muon_coupling is not None:
+        parts += ["--muon_coupling", repr(spec.muon_coupling)]
+    if spec.interval is not None:
+        parts += ["--kappa", *map(repr, spec.interval)]
+    return shlex.join([*parts, "--observables", spec.observables])
+
+
+def _bar(
+    spec: SurveySpec, mine: Sequence[Tile], todo: Sequence[Tile], progress: bool | None
+) -> tqdm[None]:
+    count = sum(tile.shape[0] for tile in mine)
+    return tqdm(
+        total=count,
+        initial=count - sum(tile.shape[0] for tile in todo),
+        desc="survey",
+        unit="pattern",
+        file=sys.stderr,
+        disable=None if progress is None else not progress,
+    )
