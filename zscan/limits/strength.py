@@ -190,7 +190,7 @@ def _arguments(
         return []
     models = dict.fromkeys(limit.reference_model for limit in limits if limit.reference_model)
     references = {
-        model: _reference(m_X, reference_model(model).couplings(m_X, 1.0), thresholds, hadrons)
+        model: _reference(m_X, _unit_couplings(model, m_X), thresholds, hadrons)
         for model in models
     }
     searches = _searches(limits, m_X, references)
@@ -215,6 +215,11 @@ def _arguments(
         )
         for search, limit in zip(searches, limits, strict=True)
     ]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _unit_couplings(reference: str | Model, m_X: Array) -> Couplings:
+    return reference_model(reference).couplings(m_X, 1.0)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))  # one program for all of like couplings
