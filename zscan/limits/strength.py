@@ -190,8 +190,7 @@ def _arguments(
         return []
     models = dict.fromkeys(limit.reference_model for limit in limits if limit.reference_model)
     references = {
-        model: _reference(m_X, _unit_couplings(model, m_X), thresholds, hadrons)
-        for model in models
+        model: _reference(m_X, _unit_couplings(model, m_X), thresholds, hadrons) for model in models
     }
     searches = _searches(limits, m_X, references)
     origins = tuple(dict.fromkeys(_origin(limit) for limit in limits))
