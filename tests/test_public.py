@@ -70,6 +70,7 @@ def test_public_names_exist():
         "merge_scan",
         "open_scan",
         "run_scan",
+        "survey",
         "verdict",
         "__version__",
     }
