@@ -429,7 +429,7 @@ def _parser() -> argparse.ArgumentParser:
     survey.add_argument("-o", "--output", metavar="FILE", help="write FILE.h5 or FILE.csv")
     survey.add_argument("--quarks", default="universal", help="universal (default) or third-family")
     survey.add_argument(
-        "--kappa", nargs=2, type=float, metavar=("LOW", "HIGH"), help="mixing eps e/g_X"
+        "--kappa", nargs="+", type=float, metavar="K", help="mixing eps e/g_X: low and high"
     )
     survey.add_argument(
         "--muon_coupling",
@@ -451,6 +451,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     survey.add_argument(
         "--table", help="what to print: survivors (default), patterns, choices, matter"
+    )
+    survey.add_argument(
+        "--bounds",
+        action="store_true",
+        help="the strongest bound on g_X of every pattern, without mixing or at one --kappa",
     )
     survey.add_argument("--models", metavar="DIR", help="write a model file for each survivor")
     survey.add_argument("--figures", metavar="DIR", help="draw charges, and planes of survivors")

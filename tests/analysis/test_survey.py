@@ -14,6 +14,7 @@ from zscan.analysis.survey_command import file_name_of, write_models
 from zscan.analysis.survey_masses import masked, survey_masses
 from zscan.analysis.survey_result import open_survey
 from zscan.analysis.survey_tables import TABLES, csv_text, table
+from zscan.cli import main
 from zscan.errors import (
     CardError,
     CorruptFileError,
@@ -201,3 +202,34 @@ def test_readings_of_matter_are_observable_sets():
     assert readings["mantle"] == ("matter", "paper; matter.neutron_ratio = 1.012")
     for constraint, observables in readings.values():
         assert zscan.log_likelihood("Lmu-Ltau", [constraint], observables).constraints
+
+
+def test_the_command_line_runs_and_reads_surveys(file, tmp_path, capsys):
+    path, asked = file
+    if not path.exists():
+        survey(SELECTION, **asked)
+    written, folder = tmp_path / "s.csv", tmp_path / "models"
+    assert main(["survey", str(path), "-o", str(written), "--models", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert "Lmu-Ltau" in printed
+    assert str(written) in printed
+    assert (folder / "Lmu-Ltau.toml").exists()
+    assert written.read_text().startswith("# zscan survey: max=2")
+    assert main(["survey", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["patterns"] == 7
+    for name in TABLES:
+        assert main(["survey", str(path), "--table", name]) == 0
+    capsys.readouterr()
+    for arguments, text in (
+        (["survey", str(path), "-o", str(written)], "exists; --force replaces it"),
+        (["survey", "--table", "choice"], "did you mean 'choices'"),
+        (["survey", "--kappa", "1"], "--kappa takes two mixings"),
+        (["survey", "-o", "x.txt"], "ends in .h5 or .csv"),
+        (["survey", str(tmp_path / "none.h5")], "cannot be read"),
+        (["survey", "--bounds", "--kappa", "1", "2"], "--bounds takes one mixing"),
+    ):
+        assert main(arguments) == 2
+        assert text in capsys.readouterr().err
+    short = ["--m_X_min", "0.1", "--m_X_max", "0.2", "--points", "2"]
+    assert main(["survey", SELECTION, *short, "--constraints", *CONSTRAINTS]) == 0
+    assert "7 patterns" in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """Couplings of the benchmarks: charges, mixing, loops, gradients."""
 
+import warnings
+
 import jax
 import numpy as np
 import pytest
@@ -65,6 +67,24 @@ def test_lepton_loop_of_the_models_own_charges():
         couplings(own, 0.1, 1.0, q2=-(0.05**2)).u.V * 1.5, -0.0025, rtol=2e-2
     )
     assert couplings(own, 0.1, 1.0).u.V < 0
+
+
+def test_finite_loops_follow_charges_that_a_scan_changes():
+    charges = {"charge.L.e": [-1.0, 0.0, 0.0], "charge.L.mu": [1.0, 1.0, -3.0]}
+    charges |= {"charge.L.tau": [0.0, -1.0, 0.0]}
+    charges |= {name.replace("L", "E"): values for name, values in charges.items()}
+    for q2 in (None, 0.0, -0.01):
+        changed = couplings(Model("x", loop="finite"), 0.3, 1.0, q2=q2, charges=charges)
+        for index, loop in enumerate(("leptons", "leptons", "none")):
+            L = [int(charges[f"charge.L.{name}"][index]) for name in ("e", "mu", "tau")]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # anomalous without quarks
+                alone = Model("y", L=L, E=L, N=L, loop=loop)
+            same = couplings(alone, 0.3, 1.0, q2=q2)
+            for name, value in charged(same).items():
+                found = np.broadcast_to(getattr(changed, name).V, 3)[index]
+                np.testing.assert_allclose(found, value.V, atol=1e-15, rtol=1e-12)
+    assert couplings(Model("x", loop="finite"), 0.3, 1.0).e.V == 0
 
 
 def test_mixing_is_additive_and_linear():

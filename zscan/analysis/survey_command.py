@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zscan.analysis.survey import POINTS, SELECTION, survey
+from zscan.analysis.survey_bounds import coupling_bounds
 from zscan.analysis.survey_result import Survey, open_survey
 from zscan.analysis.survey_tables import TABLES, csv_text, table
 from zscan.errors import ForeignFileError, ParameterError, nearest
@@ -22,6 +23,10 @@ _CSV_HEADER, _MODEL_HEADER = "# zscan survey", "# model of a zscan survey"
 
 def run_command(arguments: Namespace, progress: bool | None = None) -> str:
     """What `zscan survey` prints; files are written before."""
+    if arguments.bounds:
+        return _bounds(arguments)
+    if arguments.kappa is not None and len(arguments.kappa) != 2:
+        raise ParameterError("--kappa takes two mixings, the lowest and the highest one")
     if arguments.table is not None and arguments.table not in TABLES:
         raise ParameterError(f"table {arguments.table!r}: {nearest(arguments.table, TABLES)}")
     output = None if arguments.output is None else Path(arguments.output)
@@ -61,6 +66,29 @@ def run_command(arguments: Namespace, progress: bool | None = None) -> str:
     if arguments.json:
         return json.dumps(found.to_table(), indent=2)
     return "\n".join([table(found, arguments.table or "survivors"), *map(str, written)])
+
+
+def _bounds(arguments: Namespace) -> str:
+    """Bounds of all patterns, printed or written as CSV."""
+    kappa = arguments.kappa or [0.0]
+    if len(kappa) != 1:
+        raise ParameterError("--bounds takes one mixing: --kappa K")
+    found = coupling_bounds(
+        SELECTION if arguments.selection is None else arguments.selection,
+        observables=arguments.observables,
+        masses=(arguments.m_X_min, arguments.m_X_max),
+        points=POINTS if arguments.points is None else arguments.points,
+        kappa=kappa[0],
+        quarks=arguments.quarks,
+        constraints=arguments.constraints,
+    )
+    if arguments.output is not None:
+        if Path(arguments.output).suffix != ".csv":
+            raise ParameterError(f"{arguments.output}: bounds are written to a file .csv")
+        text = f"{_CSV_HEADER}: bounds, {found.patterns.selection}\n{found.csv()}"
+        output = Output(Path(arguments.output), SURVEY_CSV)
+        write_output(output, text.encode(), force=arguments.force)
+    return json.dumps(found.to_table(), indent=2) if arguments.json else str(found)
 
 
 def write_models(found: Survey, folder: str | Path, *, force: bool = False) -> list[Path]:

@@ -88,11 +88,11 @@ class Engine:
 
     `constraints` and `observables` are those of `zscan.log_likelihood`; `variants` are further
     observable sets, each after the name of the constraint that it changes. `couplings` are targets
-    of another kind: those of the muon, sqrt(g_V^2 + g_A^2), in place of `TARGETS`; Delta a_mu is
-    then an upper limit, two standard deviations above its value. `names` are the constraints with a
-    limit, `summed` all that enter chi2, `DEAR` ones last in both. Raises `UnknownNameError`, and
-    `ParameterError` for a set in which Delta a_mu = 0 lies within two standard deviations when it
-    is to be explained."""
+    of another kind: those of the muon, sqrt(g_V^2 + g_A^2), or with `direct` g_X itself, in place
+    of `TARGETS`; Delta a_mu is then an upper limit, two standard deviations above its value.
+    `names` are the constraints with a limit, `summed` all that enter chi2, `DEAR` ones last in
+    both. Raises `UnknownNameError`, and `ParameterError` for a set in which Delta a_mu = 0 lies
+    within two standard deviations when it is to be explained."""
 
     def __init__(
         self,
@@ -100,11 +100,13 @@ class Engine:
         observables: str,
         variants: Sequence[tuple[str, str]] = (),
         couplings: Sequence[float] | None = None,
+        *,
+        direct: bool = False,
     ) -> None:
         chosen = self.likelihood = log_likelihood(CARRIER, constraints, observables)
         self.observables, self.measured = observables, measured_values(observables)
         self.band = self.measured[G_2]
-        self.explains = couplings is None
+        self.explains, self.direct = couplings is None, direct
         self.targets = TARGETS if couplings is None else np.array(couplings, float)
         if self.explains and self.band.value - 2 * self.band.error_minus <= 0:
             raise ParameterError(
@@ -231,6 +233,9 @@ class Engine:
     def _coupling(self, fixed: dict[str, Array], m_X: Array) -> tuple[Array, Array]:
         """Where there is a g_X for the targets, (n, 1), and which, (n, G)."""
         targets = jnp.asarray(self.targets)[None, :]
+        if self.direct:
+            shape = len(fixed["eps_over_g"])
+            return jnp.ones((shape, 1), bool), jnp.broadcast_to(targets, (shape, targets.size))
         if not self.explains:
             x = CARRIER.point({**fixed, "g_X": jnp.ones_like(m_X)}).virtual.mu
             size = jnp.sqrt(x.V**2 + x.A**2)

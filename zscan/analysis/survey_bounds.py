@@ -1,0 +1,153 @@
+"""For every pattern of charges the strongest bound on g_X against mass, and what sets it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zscan.analysis.survey_engine import NOTHING, Engine, Entries, limit
+from zscan.analysis.survey_masses import survey_masses
+from zscan.charges.patterns import Patterns, patterns
+from zscan.constraints import data_constraints, expand_constraints
+from zscan.precision import in_float64
+
+_COUPLINGS = np.geomspace(1e-8, 1.0, 81)
+_SHOWN = 12
+MASSES = (0.01, 0.2)
+
+
+@dataclass(frozen=True, eq=False)
+class CouplingBounds:
+    """Strongest bounds: `g_X` (pattern, m_X), the smallest coupling that is excluded, NaN where
+    none up to 1 is; `constraint` (pattern, m_X) the number of the one that excludes it in
+    `constraints`, -1 without one.
+    """
+
+    patterns: Patterns
+    masses: np.ndarray
+    kappa: float
+    observables: str
+    constraints: tuple[str, ...]
+    g_X: np.ndarray
+    constraint: np.ndarray
+
+    def to_table(self) -> dict[str, Any]:
+        """JSON-able table."""
+        rows = {}
+        for name, bounds, setters in zip(
+            self.patterns.names, self.g_X, self.constraint, strict=True
+        ):
+            rows[name] = {
+                "g_X": [float(bound) if np.isfinite(bound) else None for bound in bounds],
+                "constraint": [self.constraints[k] if k >= 0 else None for k in setters],
+            }
+        masses = self.masses.tolist()
+        return {"m_X": masses, "kappa": self.kappa, "set": self.observables, "bounds": rows}
+
+    def csv(self) -> str:
+        """One line for each pattern and mass: pattern, m_X, g_X, constraint."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(["pattern", "m_X", "g_X", "constraint"])
+        for name, row in self.to_table()["bounds"].items():
+            for m_X, bound, setter in zip(
+                self.masses.tolist(), row["g_X"], row["constraint"], strict=True
+            ):
+                writer.writerow([name, f"{m_X:.6g}", bound and f"{bound:.6g}", setter])
+        return buffer.getvalue()
+
+    def __str__(self) -> str:
+        lines = [
+            f"{len(self.patterns)} patterns ({self.patterns.selection}, {self.patterns.quarks} "
+            f"quarks), set {self.observables!r}, mixing eps e/g_X = {self.kappa:g}: strongest "
+            "bounds on g_X"
+        ]
+        for mass in np.unique(np.linspace(0, len(self.masses) - 1, 5).astype(int)):
+            bounds, setters = self.g_X[:, mass], self.constraint[:, mass]
+            counts = Counter(self.constraints[k] for k in setters if k >= 0).most_common(4)
+            text = ", ".join(f"{name} {number}" for name, number in counts)
+            low, middle, high = np.nanquantile(bounds, (0, 0.5, 1))
+            lines.append(
+                f"  m_X = {self.masses[mass]:.3g} GeV: {low:.2g} to {high:.2g}, median "
+                f"{middle:.2g}; set by {text}"
+            )
+        weakest = np.argsort(-np.nan_to_num(np.nanmin(self.g_X, axis=1), nan=1.0), kind="stable")
+        lines.append("weakest over all masses:")
+        for i in weakest[:_SHOWN]:
+            mass = int(np.nanargmin(self.g_X[i])) if np.isfinite(self.g_X[i]).any() else 0
+            setter = self.constraint[i, mass]
+            name = self.constraints[setter] if setter >= 0 else "nothing"
+            lines.append(
+                f"  {self.patterns.names[i]:24} strongest {self.g_X[i, mass]:.2g} at "
+                f"{self.masses[mass]:.3g} GeV ({name})"
+            )
+        return "\n".join(lines)
+
+
+@in_float64
+def coupling_bounds(
+    selection: str,
+    *,
+    observables: str = "current",
+    masses: Sequence[float] = MASSES,
+    points: int = 21,
+    kappa: float = 0.0,
+    quarks: str = "universal",
+    constraints: str | Sequence[str] | None = None,
+) -> CouplingBounds:
+    """The smallest excluded g_X of every pattern at every mass, at a fixed mixing kappa = eps e/g_X
+    (on top of the loop of leptons where that is finite).
+
+    Arguments as for `zscan.survey`. Couplings are those of a logarithmic grid from 1e-8 to 1 (ten
+    in a decade), interpolated: exact to 1 %. Above the smallest excluded coupling there may be
+    allowed ones again, where X is too short-lived for a beam dump or where signs cancel. Delta
+    a_mu is an upper limit, two standard deviations above its value; a chi2 is compared with its
+    minimum over the grid. Raises as `zscan.survey`."""
+    names = expand_constraints(data_constraints() if constraints is None else constraints)
+    names = tuple(dict.fromkeys(("delta_a_mu", *names)))
+    found = patterns(selection, quarks)
+    m_X = survey_masses(masses, points, names)
+    engine = Engine(names, observables, (), _COUPLINGS.tolist(), direct=True)
+    g_X = np.full((len(found), len(m_X)), np.nan)
+    setter = np.full(g_X.shape, -1)
+    for number, mass in enumerate(m_X):
+        size = len(found)
+        entries = Entries(found.rows, np.full(size, mass), np.full(size, float(kappa)))
+        _, _, details = engine.screen(entries, every=True)
+        engine.add_dear(entries, details)
+        for name in engine.by_chi2:
+            rule, delta = engine.rules[name], details.delta_chi2[:, engine.summed.index(name)]
+            known = np.isfinite(delta).any(axis=1)
+            lowest = np.where(known, np.min(delta, axis=1, initial=0.0, where=~np.isnan(delta)), 0)
+            ratio = 1 + rule.excess(delta, delta, lowest[:, None]) / limit(rule)
+            details.ratio[:, engine.names.index(name)] = np.nan_to_num(ratio, nan=NOTHING)
+        edges = _first_crossing(details.ratio)
+        g_X[:, number] = np.nanmin(edges, axis=1, initial=np.inf)
+        excluded = np.isfinite(g_X[:, number])
+        setter[:, number] = np.where(excluded, np.nan_to_num(edges, nan=np.inf).argmin(axis=1), -1)
+        g_X[~excluded, number] = np.nan
+    return CouplingBounds(found, m_X, float(kappa), observables, engine.names, g_X, setter)
+
+
+def _first_crossing(ratio: np.ndarray) -> np.ndarray:
+    """(n, C): where ratios (n, C, G) first exceed 1 along the couplings, interpolated in logarithms
+    where both neighbours are positive; NaN where they never do.
+    """
+    above = ratio > 1
+    first = above.argmax(axis=2)
+    log_g = np.log(_COUPLINGS)
+    before = np.maximum(first - 1, 0)
+    high, low = (
+        np.take_along_axis(ratio, index[..., None], axis=2)[..., 0] for index in (first, before)
+    )
+    safe = (low > 0) & (high > low)
+    t = np.where(safe, np.log(np.where(safe, low, 1.0)), 0.0)
+    share = -t / np.where(safe, np.log(np.where(safe, high, np.e)) - t, 1.0)
+    edge = np.where(safe, log_g[before] + share * (log_g[first] - log_g[before]), log_g[first])
+    return np.where(above.any(axis=2), np.exp(edge), np.nan)
