@@ -18,7 +18,8 @@ from zscan.models import CHARGE_PARAMETERS, Model, list_models, load_model
 LIGHT = [
     name
     for name in measured_constraints()
-    if name not in ("r_k", "d_to_pi", "coherent", "trident_nutev") and not name.startswith("b_to_k")
+    if name not in ("d_to_pi", "coherent", "trident_nutev")
+    and not name.startswith(("b_to_k", "r_k"))
 ]
 
 
@@ -217,7 +218,7 @@ def test_second_derivatives_of_muon_effective_with_r_k():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["r_k", "b_to_k_nunu", "b_to_k_x_babar", "d_to_pi", "coherent", *KINDS_OF_LIMITS],
+    ["r_k", "r_k_low", "b_to_k_nunu", "b_to_k_x_babar", "d_to_pi", "coherent", *KINDS_OF_LIMITS],
 )
 def test_second_derivatives_of_each_constraint(name):
     check_second_derivatives(
