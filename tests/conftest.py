@@ -44,6 +44,7 @@ keep_compiled_functions()
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -52,6 +53,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # jax compiles on the first call of each shape: a deadline per example would measure that
 hypothesis.settings.register_profile("zscan", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("zscan")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_compiled_functions():
+    """Compiled functions of a whole run take gigabytes: drop them after each module."""
+    yield
+    jax.clear_caches()
 
 
 def pytest_configure(config):
