@@ -296,6 +296,7 @@ def test_kinetic_mixing_alone_is_no_charge_of_matter(eps):
     assert [float(x) for x in matter.matter_charges(-e, 2 * e / 3, -e / 3)] == [0, 0]
 
 
+@pytest.mark.slow  # half a minute of compilation
 @given(couplings, st.floats(0, 1.2))
 def test_chi2_is_the_sum_of_sun_and_earth(g, ratio):
     d_e, d_t = (epsilon(700.0, *g[:3], g[i] - g[4], neutron_ratio=ratio) for i in (3, 5))

@@ -343,6 +343,7 @@ def value_and_grad():
     return jax.jit(jax.value_and_grad(total, has_aux=True))
 
 
+@pytest.mark.slow  # limits of each kind: tests/test_gradients.py
 def test_gradients(value_and_grad):
     points, own = np.array([*POINTS.values(), *AWKWARD]), slice(len(POINTS))
     _, gradient = value_and_grad(points)
