@@ -77,7 +77,8 @@ class CouplingBounds:
                 f"  m_X = {self.masses[mass]:.3g} GeV: {low:.2g} to {high:.2g}, median "
                 f"{middle:.2g}; set by {text}"
             )
-        weakest = np.argsort(-np.nan_to_num(np.nanmin(self.g_X, axis=1), nan=1.0), kind="stable")
+        strongest = np.where(np.isfinite(self.g_X), self.g_X, np.inf).min(axis=1)
+        weakest = np.argsort(-strongest, kind="stable")  # first those that nothing bounds
         lines.append("weakest over all masses:")
         for i in weakest[:_SHOWN]:
             mass = int(np.nanargmin(self.g_X[i])) if np.isfinite(self.g_X[i]).any() else 0

@@ -165,7 +165,7 @@ class Engine:
             parts.append((g_X, ratio, delta))
         columns = [np.concatenate([part[i] for part in parts]) for i in range(3)] if parts else []
         if not columns:
-            empty = np.empty((0, 0, len(self.targets)))
+            empty = np.empty((0, 1, len(self.targets)))
             columns = [empty[:, 0], empty, empty]
         g_X, ratio, delta = columns
         shape = (len(g_X), len(self.targets))

@@ -146,6 +146,8 @@ class Search:
         minimum = (p.worst <= before) & (p.worst <= after) & (p.worst <= near) & ~survives
         cut = same & ((survives[1:] != survives[:-1]) | minimum[1:] | minimum[:-1])
         (i,) = np.nonzero(cut)
+        if not len(i):  # one mixing alone has nothing between
+            return
         part = np.arange(1, _PARTS) / _PARTS
         kappa = p.kappa[i, None] + part * (p.kappa[i + 1] - p.kappa[i])[:, None]
         pattern, mass = (np.repeat(values[i], _PARTS - 1) for values in (p.pattern, p.mass))
