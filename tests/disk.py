@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -21,22 +19,22 @@ class Disk:
 
     Kinds: "write" (open, write, sync, reserve, rename, link, make a folder), "close" (what was
     written), "remove" (files and folders) and "read" (open for reading, list). Nothing is synced in
-    truth: the tests end before their power does."""
+    truth: the tests end before their power does. `patch` sets attributes, as `setattr` does."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, patch: Callable[[Any, str, Any], None]) -> None:
         self.folder, self.lock = f"{folder}{os.sep}", threading.Lock()
         self.names: dict[int, bool] = {}  # descriptors below the folder, and whether they write
         self.rest()
         for name in ("write", "pwrite", "fsync", "posix_fallocate", "ftruncate"):
-            monkeypatch.setattr(os, name, self._on_descriptor(name, getattr(os, name)))
+            patch(os, name, self._on_descriptor(name, getattr(os, name)))
         for name in ("replace", "rename", "link"):
-            monkeypatch.setattr(os, name, self._on_paths(name, getattr(os, name)))
-        monkeypatch.setattr(os, "mkdir", self._on_paths("mkdir", os.mkdir))
+            patch(os, name, self._on_paths(name, getattr(os, name)))
+        patch(os, "mkdir", self._on_paths("mkdir", os.mkdir))
         for name in ("unlink", "rmdir"):
-            monkeypatch.setattr(os, name, self._on_removal(getattr(os, name)))
+            patch(os, name, self._on_removal(getattr(os, name)))
         for name in ("listdir", "scandir"):
-            monkeypatch.setattr(os, name, self._on_listing(getattr(os, name)))
-        self._patch_opening(monkeypatch)
+            patch(os, name, self._on_listing(getattr(os, name)))
+        self._patch_opening(patch)
 
     def rest(self) -> None:
         """Let all calls pass, and count from 0."""
@@ -57,7 +55,11 @@ class Disk:
             count = self.counts[self.kind]
             late = self.lasting and count > self.number
         if self.number and kind == self.kind and (count == self.number or late):
-            raise OSError(self.error, os.strerror(self.error))
+            self.fail()
+
+    def fail(self) -> None:
+        """What happens at a chosen call."""
+        raise OSError(self.error, os.strerror(self.error))
 
     def _inside(self, path: Any) -> bool:
         return not isinstance(path, int) and os.path.abspath(path).startswith(self.folder)
@@ -106,7 +108,7 @@ class Disk:
 
         return counted
 
-    def _patch_opening(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _patch_opening(self, patch: Callable[[Any, str, Any], None]) -> None:
         disk, os_open, os_close, file_open = self, os.open, os.close, builtins.open
 
         class Raw(io.FileIO):
@@ -145,7 +147,7 @@ class Disk:
             self._strike("write")
             return io.BufferedWriter(Raw(path, mode))
 
-        monkeypatch.setattr(os, "open", opened)
-        monkeypatch.setattr(os, "close", closed)
+        patch(os, "open", opened)
+        patch(os, "close", closed)
         for module in (builtins, io):  # pathlib takes the second one
-            monkeypatch.setattr(module, "open", open_file)
+            patch(module, "open", open_file)

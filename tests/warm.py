@@ -18,6 +18,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from disk import Disk
+
 import zscan.fit.card
 import zscan.results.figures.corner
 import zscan.results.figures.plot
@@ -29,6 +31,7 @@ from zscan.cli import main
 
 Set = Callable[[Any, str, Any], None]
 _LONGEST = 120  # s that a command may take
+_BROKEN = 99  # exit code of a process that ended otherwise than a command does
 
 
 class _Evaluator:
@@ -88,7 +91,8 @@ def read_cards_once(set_attribute: Set) -> None:
     load, kept = zscan.scans.run.load_card, {}
 
     def once(source: Any, overrides: Any = None) -> Any:
-        key = str(source), tuple(overrides or ())
+        path = Path(source)
+        key = str(source), tuple(overrides or ()), path.is_file() and path.read_bytes()
         if key not in kept:
             kept[key] = load(source, overrides)
         return kept[key]
@@ -97,11 +101,19 @@ def read_cards_once(set_attribute: Set) -> None:
         set_attribute(module, "load_card", once)
 
 
+class _Deadly(Disk):
+    """A disk whose chosen call kills the process before it is made."""
+
+    def fail(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _serve() -> None:
     """Obey requests, one a line of JSON on stdin: {"folder", "arguments"} of a command that runs in
-    this process, or in a fork with {"fork": true}; then "kill" may be the time in s after which it
-    is killed, and "copy" a folder that gets all there is when it begins to remove tiles. The answer
-    is its exit code and the time that it took.
+    this process, or in a fork with {"fork": true}. There "kill" may be the time in s after which it
+    is killed, "call" [kind, number] of the call that kills it (see `Disk`), and "copy" a folder
+    that gets all there is when it begins to remove tiles. The answer is its exit code and the time
+    that it took.
     """
     warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
     answers = os.fdopen(os.dup(1), "w")
@@ -119,11 +131,18 @@ def _forked(request: dict[str, Any]) -> tuple[int, float]:
     reader, writer = os.pipe()
     number = os.fork()
     if number == 0:
-        signal.alarm(_LONGEST)
-        if request["copy"]:
-            _copy_before_removal(request["folder"], request["copy"])
-        os.write(writer, b".")
-        os._exit(main(request["arguments"]))
+        try:
+            signal.alarm(_LONGEST)
+            if request["copy"]:
+                _copy_before_removal(request["folder"], request["copy"])
+            if request["call"]:
+                kind, call = request["call"]
+                _Deadly(Path(request["folder"]), setattr).fail_at(call, 0, kind=kind)
+            os.write(writer, b".")
+            os._exit(main(request["arguments"]))
+        finally:
+            os._exit(_BROKEN)
+    os.close(writer)
     os.read(reader, 1)
     begin = time.monotonic()
     if request["kill"] is not None:
@@ -132,7 +151,6 @@ def _forked(request: dict[str, Any]) -> tuple[int, float]:
     _, status = os.waitpid(number, 0)
     seconds = time.monotonic() - begin
     os.close(reader)
-    os.close(writer)
     return os.waitstatus_to_exitcode(status), seconds
 
 

@@ -195,7 +195,7 @@ def bench(
 ) -> Bench:
     case = CASES[request.param]
     fill(tmp_path / "start")
-    return Bench(case, tmp_path, Disk(tmp_path, monkeypatch), capsys, monkeypatch)
+    return Bench(case, tmp_path, Disk(tmp_path, monkeypatch.setattr), capsys, monkeypatch)
 
 
 ERRORS = [
