@@ -88,16 +88,20 @@ def _read_table() -> _Table:
 
 _TABLE = _read_table()
 _START = float(_TABLE.mass[0])  # the mass of the pi0
+CHANNELS = tuple(_TABLE.channels)  # those below 2 GeV, "omegapi0" (information) among them
 
 
-def widths(m_X: Array, x: Couplings, quarks: dict[str, float]) -> dict[str, Array]:
+def widths(
+    m_X: Array, x: Couplings, quarks: dict[str, float], channels: tuple[str, ...]
+) -> dict[str, Array]:
     """Widths [GeV] by channel, see `zscan.kernels.widths.partial_widths`; `quarks` are masses of c,
-    b, t.
+    b, t, and `channels` those of `CHANNELS` that are wanted.
     """
     light, heavy = _light(m_X, x), _heavy(m_X, x, quarks)
     place, forms = _place(m_X), _forms(x)
     found = heavy | {"partons": light.partons, "axial": _sum(light.axial)}
-    for name, (components, pieces) in _TABLE.channels.items():
+    for name in channels:
+        components, pieces = _TABLE.channels[name]
         R = _values(place, pieces)
         found[name] = _sum([forms[k] * (scale(m_X) * R[i]) for i, k in enumerate(components)])
     total = light.vector + _sum(light.axial) + _sum(heavy.values())
@@ -120,37 +124,36 @@ def qcd_factor(m: Array, flavours: int) -> Float[Array, "..."]:
     return 1 + a * (1 + a * (square + a * cube))
 
 
-class Accuracy(NamedTuple):
-    """Errors of the hadronic width [GeV], on the broadcast shape of m_X and the couplings.
-
-    `error`: about one standard deviation of "hadrons". `undetermined`: what has no accuracy, as
-    large as it is or may be: isoscalar and strange axial currents below 2 GeV, and the peaks of
-    charmonia (3.05-3.15 and 3.66-3.80 GeV) and bottomonia (9.3-10.6 GeV), which "hadrons" leaves
-    out."""
-
-    error: Array
-    undetermined: Array
-
-
-def accuracy(m_X: Array, x: Couplings, quarks: dict[str, float]) -> Accuracy:
-    """Errors of "hadrons" of `widths`, by the fractions of `zscan.kernels._hadron_accuracy`."""
+def error(m_X: Array, x: Couplings, quarks: dict[str, float]) -> Float[Array, "..."]:
+    """About one standard deviation of "hadrons" of `widths` [GeV], by the fractions of
+    `zscan.kernels._hadron_accuracy`.
+    """
     light = _light(m_X, x)
     errors = [
         stated.vector_error(m_X, light.squares, light.vector),
         *stated.axial_errors(m_X, light.axial),
     ]
     # Free quarks have one correction, and so one error
-    independent = _sum([e**2 for e in errors])
+    independent = _sum([part**2 for part in errors])
     square = jnp.where(m_X < PARTONS, independent, _sum(errors) ** 2)
-    undetermined = jnp.where(m_X < PARTONS, light.axial[1] + light.axial[2], 0.0)
     for name, width in _heavy(m_X, x, quarks).items():
-        quark = name[0]
-        if quark in _OPEN:
-            square = square + stated.heavy_error(m_X, width, _OPEN[quark][0]) ** 2
-            massless = 3 * scale(m_X) * getattr(x, quark).V ** 2
-            undetermined = undetermined + stated.quarkonium(m_X, quark, massless)
+        if name[0] in _OPEN:
+            square = square + stated.heavy_error(m_X, width, _OPEN[name[0]][0]) ** 2
     some = square > 0
-    return Accuracy(jnp.where(some, jnp.sqrt(jnp.where(some, square, 1.0)), square), undetermined)
+    return jnp.where(some, jnp.sqrt(jnp.where(some, square, 1.0)), square)
+
+
+def undetermined(m_X: Array, x: Couplings) -> Float[Array, "..."]:
+    """What has no accuracy in the hadronic width [GeV], as large as it is or may be.
+
+    Isoscalar and strange axial currents below 2 GeV, and the peaks of charmonia (3.05-3.15 and
+    3.66-3.80 GeV) and bottomonia (9.3-10.6 GeV), which "hadrons" of `widths` leaves out."""
+    _, isoscalar, strange = _light(m_X, x).axial
+    found = jnp.where(m_X < PARTONS, isoscalar + strange, 0.0)
+    for quark in _OPEN:
+        massless = 3 * scale(m_X) * getattr(x, quark).V ** 2
+        found = found + stated.quarkonium(m_X, quark, massless)
+    return found
 
 
 @in_float64
@@ -204,11 +207,12 @@ def masses_of(thresholds: str) -> dict[str, float]:
 
 @functools.partial(jax.jit, static_argnums=2)
 def _uncertainty(m_X: Array, x: Couplings, thresholds: str) -> Array:
-    total = widths(m_X, x, masses_of(thresholds))["hadrons"]
-    error, undetermined = accuracy(m_X, x, masses_of(thresholds))
+    quarks = masses_of(thresholds)
+    total = widths(m_X, x, quarks, ())["hadrons"]
     some = total > 0
-    fraction = jnp.where(some, quotient(error, jnp.where(some, total, 1.0)), total)
-    return jnp.where(undetermined > NEGLIGIBLE * total, jnp.nan, fraction)
+    fraction = quotient(error(m_X, x, quarks), jnp.where(some, total, 1.0))
+    fraction = jnp.where(some, fraction, total)
+    return jnp.where(undetermined(m_X, x) > NEGLIGIBLE * total, jnp.nan, fraction)
 
 
 class _Light(NamedTuple):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,7 @@ __all__ = [
     "hadrons_known",
     "partial_widths",
     "production_bound_missing",
+    "total_of",
     "total_width",
 ]
 
@@ -45,6 +47,7 @@ def partial_widths(
     *,
     thresholds: str = "physical",
     hadrons: str = "default",
+    channels: Sequence[str] | None = None,
 ) -> dict[str, Float[Array, "..."]]:
     """Partial widths [GeV] of X by channel, for the full couplings of `zscan.models.coupling` (on
     shell) at m_X [GeV].
@@ -79,6 +82,9 @@ def partial_widths(
     for couplings like those of the photon only, with the keys "pipi", "cc", "bb", "tt" of the
     hadronic channels, no axial width below 2 GeV and no QCD correction.
 
+    `channels` leaves out those channels of the table (from "pipi" to "rest", and "omegapi0") that
+    it does not name: fewer take less time to compile.
+
     How well hadrons are known: `hadron_uncertainty`. Leptons and neutrinos are exact at tree level.
     Valid for m_X >= 0 (NaN below); gradients are finite everywhere, also at thresholds. Raises
     `ParameterError` for another name of `thresholds` or `hadrons`. Source: docs/hadrons.md;
@@ -89,7 +95,7 @@ def partial_widths(
     >>> f"{widths['nunu']:.4e}", float(widths["mumu"])
     ('1.3263e-09', 0.0)
     """
-    return _partial(*_checked(m_X, couplings, thresholds, hadrons))
+    return _partial(*_checked(m_X, couplings, thresholds, hadrons, channels))
 
 
 @in_float64
@@ -106,7 +112,7 @@ def total_width(
     Arguments, validity, errors and source as for `partial_widths`.
 
     >>> from zscan import couplings
-    >>> round(float(total_width(0.1, couplings("Lmu-Ltau", 0.1, 1.0)) / 0.1), 4)
+    >>> round(float(total_width(0.1, couplings("Lmu-Ltau", 0.1, 1.0))) / 0.1, 4)
     0.0265
     """
     return _total(*_checked(m_X, couplings, thresholds, hadrons))
@@ -119,6 +125,7 @@ def branching_ratios(
     *,
     thresholds: str = "physical",
     hadrons: str = "default",
+    channels: Sequence[str] | None = None,
 ) -> dict[str, Float[Array, "..."]]:
     """Branching ratios of X, with the keys of `partial_widths`; 0 where X has no width at all (as
     for zero couplings).
@@ -131,7 +138,7 @@ def branching_ratios(
     >>> float(ratios["nunu"])
     1.0
     """
-    return _ratios(*_checked(m_X, couplings, thresholds, hadrons))
+    return _ratios(*_checked(m_X, couplings, thresholds, hadrons, channels))
 
 
 @in_float64
@@ -148,32 +155,37 @@ def hadrons_known(
     >>> [bool(hadrons_known(3.1, couplings(name, 3.1, 1e-3))) for name in ("B-L", "Lmu-Ltau")]
     [False, True]
     """
-    error, undetermined = shares_without_accuracy(m_X, couplings, thresholds=thresholds)
-    return (error <= _hadrons.LARGEST) & (undetermined <= _hadrons.NEGLIGIBLE)
-
-
-@in_float64
-def shares_without_accuracy(
-    m_X: ArrayLike, couplings: Couplings, *, thresholds: str = "physical"
-) -> _hadrons.Accuracy:
-    """The errors of `zscan.kernels.hadrons.accuracy` over the total width; 0 where X has none."""
     m_X, x, *_ = _checked(m_X, couplings, thresholds, "default")
-    return _shares(m_X, x, thresholds)
+    return _known(m_X, x, thresholds)
+
+
+def total_of(widths: Mapping[str, Array]) -> Float[Array, "..."]:
+    """The sum of those `partial_widths` that add up to the total width."""
+    return sum((widths[name] for name in _DISJOINT), jnp.zeros(()))
 
 
 def _checked(
-    m_X: ArrayLike, couplings: Couplings, thresholds: str, hadrons: str
-) -> tuple[Array, Couplings, str, str]:
-    """The arguments of `_partial`."""
+    m_X: ArrayLike,
+    couplings: Couplings,
+    thresholds: str,
+    hadrons: str,
+    channels: Sequence[str] | None = (),
+) -> tuple[Array, Couplings, str, str, tuple[str, ...]]:
+    """The arguments of `_partial`, `channels` being those of the table that are wanted."""
     _hadrons.masses_of(thresholds)
     if hadrons not in HADRONS:
         raise ParameterError(f"hadrons = {hadrons!r}; {nearest(hadrons, HADRONS)}")
+    wanted = _hadrons.CHANNELS if channels is None else channels
+    further = tuple(name for name in _hadrons.CHANNELS if name in wanted)
     m_X, *leaves = as_float64(m_X, *jax.tree.leaves(couplings))
-    return m_X, jax.tree.unflatten(jax.tree.structure(couplings), leaves), thresholds, hadrons
+    x = jax.tree.unflatten(jax.tree.structure(couplings), leaves)
+    return m_X, x, thresholds, hadrons, further
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _partial(m_X: Array, x: Couplings, thresholds: str, hadrons: str) -> dict[str, Array]:
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _partial(
+    m_X: Array, x: Couplings, thresholds: str, hadrons: str, channels: tuple[str, ...]
+) -> dict[str, Array]:
     unit = scale(m_X)
     widths = {
         "ee": pair(m_X, x.e, M_E.value),
@@ -185,32 +197,36 @@ def _partial(m_X: Array, x: Couplings, thresholds: str, hadrons: str) -> dict[st
         "3gamma": x.e.V**2 * unit * _three_photons(m_X),
     }
     widths["nunu"] = widths["nue"] + widths["numu"] + widths["nutau"]
-    table = _hadrons_darkcast.widths if hadrons == "darkcast" else _hadrons.widths
-    return widths | table(m_X, x, _hadrons.masses_of(thresholds))
+    quarks = _hadrons.masses_of(thresholds)
+    if hadrons == "darkcast":
+        return widths | _hadrons_darkcast.widths(m_X, x, quarks)
+    return widths | _hadrons.widths(m_X, x, quarks, channels)
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _total(m_X: Array, x: Couplings, thresholds: str, hadrons: str) -> Array:
-    widths = _partial(m_X, x, thresholds, hadrons)
-    return sum((widths[name] for name in _DISJOINT), jnp.zeros(()))
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _total(
+    m_X: Array, x: Couplings, thresholds: str, hadrons: str, channels: tuple[str, ...]
+) -> Array:
+    return total_of(_partial(m_X, x, thresholds, hadrons, channels))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _ratios(m_X: Array, x: Couplings, thresholds: str, hadrons: str) -> dict[str, Array]:
-    widths = _partial(m_X, x, thresholds, hadrons)
-    total = _total(m_X, x, thresholds, hadrons)
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _ratios(
+    m_X: Array, x: Couplings, thresholds: str, hadrons: str, channels: tuple[str, ...]
+) -> dict[str, Array]:
+    widths = _partial(m_X, x, thresholds, hadrons, channels)
+    total = total_of(widths)
     stable = total == 0
     total = jnp.where(stable, 1.0, total)
     return {name: jnp.where(stable, 0.0, quotient(width, total)) for name, width in widths.items()}
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _shares(m_X: Array, x: Couplings, thresholds: str) -> _hadrons.Accuracy:
-    total = _total(m_X, x, thresholds, "default")
-    some = total > 0
-    parts = _hadrons.accuracy(m_X, x, _hadrons.masses_of(thresholds))
-    safe = jnp.where(some, total, 1.0)
-    return _hadrons.Accuracy(*(jnp.where(some, quotient(part, safe), 0.0) for part in parts))
+def _known(m_X: Array, x: Couplings, thresholds: str) -> Array:
+    total = _total(m_X, x, thresholds, "default", ())
+    error = _hadrons.error(m_X, x, _hadrons.masses_of(thresholds))
+    small = error <= _hadrons.LARGEST * total
+    return small & (_hadrons.undetermined(m_X, x) <= _hadrons.NEGLIGIBLE * total)
 
 
 def _three_photons(m_X: Array) -> Array:

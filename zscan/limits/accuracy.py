@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Bool
 
-from zscan.kernels import recast
+from zscan.kernels import hadrons, recast
 from zscan.kernels.couplings import Couplings
 from zscan.kernels.hadrons import LARGEST, NEGLIGIBLE
-from zscan.kernels.widths import shares_without_accuracy
+from zscan.kernels.widths import total_of
 from zscan.limits.format import FINAL_STATES, Limit
 from zscan.models import Model
 
@@ -34,19 +34,21 @@ def enough(
     rests: tuple[Rest, ...],
     m_X: Array,
     couplings: Couplings,
-    references: Mapping[str | Model, Couplings],
     widths: Mapping[str, Array],
-    total: Array,
+    references: Mapping[str | Model, tuple[Couplings, Array]],
     thresholds: str,
 ) -> list[Bool[Array, "..."]]:
     """Where mu does not rest on hadronic widths without accuracy, for each of `rests`.
 
-    The rule is stated at `zscan.limits.signal_strengths`.
-    `references` are couplings of the reference models, `widths` and `total` those of X."""
-    error, open_ = shares_without_accuracy(m_X, couplings, thresholds=thresholds)
+    The rule is stated at `zscan.limits.signal_strengths`. `widths` are those of X; `references`
+    are couplings of the reference models and their total widths. Carries no gradient."""
+    m_X, couplings, widths, references = lax.stop_gradient((m_X, couplings, widths, references))
+    total = total_of(widths)
+    error = recast.ratio(hadrons.error(m_X, couplings, hadrons.masses_of(thresholds)), total)
+    open_ = recast.ratio(hadrons.undetermined(m_X, couplings), total)
     theirs = {
-        name: shares_without_accuracy(m_X, x, thresholds=thresholds).undetermined
-        for name, x in references.items()
+        name: recast.ratio(hadrons.undetermined(m_X, x), width)
+        for name, (x, width) in references.items()
     }
     found = []
     for states, reference in rests:

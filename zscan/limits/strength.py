@@ -20,9 +20,8 @@ from zscan.kernels import recast
 from zscan.kernels.couplings import Couplings
 from zscan.kernels.recast import BR_K_MUNU, HBAR, Search
 from zscan.kernels.widths import (
-    branching_ratios,
     partial_widths,
-    total_width,
+    total_of,
 )
 from zscan.limits.accuracy import Rest, enough, rest
 from zscan.limits.format import FINAL_STATES, Limit, ProductionTable
@@ -174,10 +173,11 @@ class _Reference(NamedTuple):
 
     couplings: Couplings
     branching: dict[str, Array]
-    lifetime: Array  # over hbar
+    width: Array
 
 
 _References = dict[str | Model, _Reference]
+_CHANNELS = tuple(FINAL_STATES.values())  # more are not computed
 
 
 def _arguments(
@@ -223,9 +223,9 @@ def _unit_couplings(reference: str | Model, m_X: Array) -> Couplings:
 
 @functools.partial(jax.jit, static_argnums=(2, 3))  # one program for all of like couplings
 def _reference(m_X: Array, unit: Couplings, thresholds: str, hadrons: str) -> _Reference:
-    branching = branching_ratios(m_X, unit, thresholds=thresholds, hadrons=hadrons)
-    width = total_width(m_X, unit, thresholds=thresholds, hadrons=hadrons)
-    return _Reference(unit, branching, 1 / width)
+    widths = partial_widths(m_X, unit, thresholds=thresholds, hadrons=hadrons, channels=_CHANNELS)
+    total = total_of(widths)
+    return _Reference(unit, {name: recast.ratio(widths[name], total) for name in _CHANNELS}, total)
 
 
 _Origin = tuple[str | ProductionTable, str | Model]  # how X is produced, and the reference model
@@ -267,22 +267,14 @@ def _signals(
         )
 
     rates = [rate(how, name) if isinstance(how, str) else mixed(how, name) for how, name in origins]
-    widths = partial_widths(m_X, couplings, thresholds=thresholds, hadrons=hadrons)
-    total = total_width(m_X, couplings, thresholds=thresholds, hadrons=hadrons)
-    known = (
-        enough(
-            rests,
-            m_X,
-            couplings,
-            {name: reference.couplings for name, reference in references.items()},
-            widths,
-            total,
-            thresholds,
-        )
-        if hadrons == "default"
-        else [jnp.ones((), bool)] * len(rests)
+    widths = partial_widths(
+        m_X, couplings, thresholds=thresholds, hadrons=hadrons, channels=_CHANNELS
     )
-    return rates, [_sum(widths, names) for names in states], total, known
+    known = [jnp.ones((), bool)] * len(rests)
+    if hadrons == "default":
+        others = {name: (found.couplings, found.width) for name, found in references.items()}
+        known = enough(rests, m_X, couplings, widths, others, thresholds)
+    return rates, [_sum(widths, names) for names in states], total_of(widths), known
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -317,7 +309,7 @@ def _search(
     )
     valid = valid & (allowed > 0)
     allowed = jnp.where(allowed > 0, allowed, 1.0)
-    lifetime = reference.lifetime / (allowed * value**2)
+    lifetime = 1 / (reference.width * allowed * value**2)
     if limit.reference_branching_ratio is None:
         branching = _sum(reference.branching, limit.final_states) / allowed
         valid = valid & (branching > 0)
