@@ -8,10 +8,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any
 
-import jax
 import numpy as np
 
 import zscan
@@ -26,16 +24,15 @@ from zscan.results.layout import (
     OUT_OF_RANGE,
     SCHEMA_VERSION,
     MapAxis,
-    MapConstraint,
     MapCoordinate,
     MapHeader,
     MapObservable,
 )
+from zscan.scans.header import map_constraints, provenance
 from zscan.scans.spec import hex_floats
 
 TILE_PATTERNS = 16
 PATTERN = "pattern"
-_VERSIONED = ("jax", "jaxlib", "numpy", "h5py")
 # Observables of a survey beside those of its choices
 OBSERVABLES = {
     "ratio": ("largest ratio of an observable to its limit, at the point of the cell", "1"),
@@ -220,27 +217,16 @@ class _Cells:
 def survey_header(spec: SurveySpec, command: str) -> MapHeader:
     """Everything of the map of a survey but its data and what is concluded from them."""
     described = spec.engine.likelihood.describe()
-    device = jax.local_devices()[0]
-    attributes = {
-        "name": "survey",
-        "kind": "survey",
-        "model": json.dumps(CARRIER.to_table()),
-        "observables": spec.observables,
-        "fixed": "{}",
-        "card": "",
-        "overrides": "[]",
-        "command": command,
-        "spec": json.dumps(spec.canonical(), sort_keys=True),
-        "spec_hash": spec.hash,
-        "versions": json.dumps(
-            {"zscan": zscan.__version__} | {name: version(name) for name in _VERSIONED}
-        ),
-        "other_versions": "[]",
-        "device": f"{device.platform}: {device.device_kind}",
-        "precision": "evaluated and stored in float64",
-        "bibtex_keys": json.dumps(list(described.bibtex_keys)),
-        "provisional": json.dumps(list(described.provisional)),
-    }
+    attributes = provenance(
+        "survey",
+        CARRIER.to_table(),
+        spec.observables,
+        spec.canonical(),
+        spec.hash,
+        described,
+        command=command,
+        stored="float64",
+    )
     names = MapCoordinate("pattern_name", "1", "name of the pattern", spec.patterns.names)
     charges = [
         MapCoordinate(name, "1", f"X charge, {name}", tuple(column.astype(float).tolist()))
@@ -253,26 +239,16 @@ def survey_header(spec: SurveySpec, command: str) -> MapHeader:
         MapAxis(PATTERN, "1", "number of the pattern", numbers, (names, *charges)),
         MapAxis("m_X", "GeV", "mass of X", tuple(spec.masses.tolist()), (mask,)),
     )
-    constraints = []
-    for name in spec.engine.summed:
-        info = described.constraints[name]
-        constraints.append(
-            MapConstraint(
-                name=name,
-                long_name=info.long_name,
-                references=info.references,
-                status=info.status,
-                level=info.cl,
-                chi2_zero=described.chi2_zero[name],
-                excluded_above=info.measurement.excluded_above,
-                delta_chi2_excluded=info.measurement.delta_chi2_excluded,
-                cl=info.measurement.cl,
-            )
-        )
+    constraints = map_constraints(described, spec.engine.summed)
     stored = [MapObservable(name, *texts, ()) for name, texts in OBSERVABLES.items()]
     for choice in spec.choices:
         text = f"smallest of the largest ratios, {choice.name}, {choice.band} sigma of g-2"
         stored.append(MapObservable(choice.key, text, "1", ()))
     return MapHeader(
-        axes, tuple(constraints), tuple(stored), "float64", spec.grid.block, attributes
+        axes,
+        constraints,
+        tuple(stored),
+        "float64",
+        spec.grid.block,
+        attributes | {"kind": "survey"},
     )

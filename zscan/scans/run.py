@@ -4,7 +4,6 @@ do.
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import sys
@@ -13,14 +12,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 from tqdm import tqdm
 
-import zscan
 from zscan.errors import (
     CorruptFileError,
     DamagedTileWarning,
@@ -32,15 +29,15 @@ from zscan.errors import (
 from zscan.results.check import json_attribute, open_checked
 from zscan.results.files import require_space, storage
 from zscan.results.grid import Tile, tile_grid
-from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable, MapTable
+from zscan.results.layout import MapHeader, MapTable
 from zscan.results.outputs import guard, target_of
 from zscan.results.schema import map_writer, verify, write_map
 from zscan.scans.cards import TABLE_LABEL
 from zscan.scans.executors import Sink, executor_class
 from zscan.scans.finite import FiniteCheck
+from zscan.scans.header import map_header
 from zscan.scans.interrupts import interruptible
 from zscan.scans.locks import hold
-from zscan.scans.profiled import profiled_observables
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import (
     SPEC_FILE,
@@ -58,7 +55,6 @@ from zscan.untrusted import creation_time, file_name
 Card = str | Path | Mapping[str, Any] | ScanSpec
 
 _ESTIMATE_POINTS = 65536
-_VERSIONED = ("jax", "jaxlib", "numpy", "h5py")
 
 
 @interruptible()
@@ -263,59 +259,6 @@ def plan(card: Card, overrides: Sequence[str] | None = None) -> dict[str, Any]:
         "estimated_seconds": min(seconds[1:]) * header.grid.points / math.prod(small.block),
         "spec_hash": spec.hash,
     }
-
-
-def map_header(spec: ScanSpec, command: str) -> MapHeader:
-    """Everything of a map but its data."""
-    described = spec.likelihood.describe(spec.stored_observables)
-    device = jax.local_devices()[0]
-    attributes = {
-        "name": spec.name,
-        "model": json.dumps(spec.model.to_table()),
-        "observables": spec.observables,
-        "fixed": json.dumps(dict(spec.fixed)),
-        "card": spec.card,
-        "overrides": json.dumps(list(spec.overrides)),
-        "command": command,
-        "spec": json.dumps(spec.canonical(), sort_keys=True),
-        "spec_hash": spec.hash,
-        "versions": json.dumps(
-            {"zscan": zscan.__version__} | {name: version(name) for name in _VERSIONED}
-        ),
-        "other_versions": "[]",
-        "device": f"{device.platform}: {device.device_kind}",
-        "precision": f"evaluated in float64, stored in {spec.dtype}",
-        "bibtex_keys": json.dumps(list(described.bibtex_keys)),
-        "provisional": json.dumps(list(described.provisional)),
-    }
-    axes = []
-    for axis in spec.axes:
-        values = tuple(axis.values.tolist())
-        if axis.columns:
-            axes.append(MapAxis(axis.name, "1", "number of the model", values, axis.coordinates))
-        else:
-            parameter = spec.model.parameter(axis.name)
-            axes.append(MapAxis(axis.name, parameter.units, parameter.long_name, values))
-    constraints = tuple(
-        MapConstraint(
-            name=name,
-            long_name=info.long_name,
-            references=info.references,
-            status=info.status,
-            level=info.cl,
-            chi2_zero=described.chi2_zero[name],
-            excluded_above=info.measurement.excluded_above,
-            delta_chi2_excluded=info.measurement.delta_chi2_excluded,
-            cl=info.measurement.cl,
-        )
-        for name, info in described.constraints.items()
-    )
-    stored = tuple(
-        MapObservable(name, info.long_name, info.units, info.references)
-        for name, info in described.observables.items()
-    )
-    stored += profiled_observables(spec.model, spec.profiled)
-    return MapHeader(tuple(axes), constraints, stored, spec.dtype, spec.grid.block, attributes)
 
 
 def _spec(card: Card, overrides: Sequence[str] | None) -> ScanSpec:
