@@ -26,6 +26,8 @@ E_CHARGE = Constant(
     math.sqrt(4 * math.pi * ALPHA_EM.value), "1", 0.0, "sqrt(4 pi alpha(0)); positron charge"
 )
 G_F = Constant(1.1663787e-5, "GeV^-2", 6e-12, _PDG)
+HBAR = Constant(6.582119569e-25, "GeV s", 0.0, "exact in the SI of 2019")
+HBAR_C = Constant(1.973269804e-16, "GeV m", 0.0, "exact in the SI of 2019")
 
 M_E = Constant(0.5109989500e-3, "GeV", 1.5e-13, _PDG)
 M_MU = Constant(0.1056583755, "GeV", 2.3e-9, "CODATA 2018 (105.6583755 MeV)")

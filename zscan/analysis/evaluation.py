@@ -12,6 +12,7 @@ from zscan.errors import ParameterError
 from zscan.likelihood import log_likelihood
 from zscan.models import ModelType, load_model
 from zscan.references import label
+from zscan.results.text import aligned
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,7 @@ class Evaluation:
             if math.isfinite(row.delta_chi2)
         ]
         silent = len(self.rows) - len(cells)
-        widths = [max(len(line[i]) for line in [header, *cells]) for i in range(len(header))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in [header, *cells]
-        ]
+        lines = aligned([header, *cells])
         point = ", ".join(f"{name} = {value:g}" for name, value in self.parameters.items())
         title = f"{self.model}: {point} (m_X in GeV; eps on top of the model's own mixing)"
         footer = (

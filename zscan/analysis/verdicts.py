@@ -59,9 +59,9 @@ class Verdict:
         if self.no_band:
             lines.append(f"  no coupling explains g-2: {_text(self.no_band)}")
         lines.append("  excluded by one constraint alone (whole band):")
-        for name, intervals in self.killed_by.items():
+        for name, found in self.killed_by.items():
             mark = " (provisional)" if name in self.provisional else ""
-            lines.append(f"    {name + mark:46} {_text(intervals)}")
+            lines.append(f"    {name + mark:46} {_text(found)}")
         if self.killed_together:
             lines.append(f"  excluded only by several together: {_text(self.killed_together)}")
         return "\n".join(lines)
@@ -134,15 +134,15 @@ def verdict(
         model=loaded.name,
         n_sigma=n_sigma,
         masses=masses,
-        allowed=_intervals(m_X, passed),
-        no_band=_intervals(m_X, ~has_band),
-        killed_by={name: _intervals(m_X, mask) for name, mask in alone.items() if mask.any()},
-        killed_together=_intervals(m_X, together),
+        allowed=intervals(m_X, passed),
+        no_band=intervals(m_X, ~has_band),
+        killed_by={name: intervals(m_X, mask) for name, mask in alone.items() if mask.any()},
+        killed_together=intervals(m_X, together),
         provisional=tuple(name for name in names if measured[name].status == "provisional"),
     )
 
 
-def _intervals(m_X: np.ndarray, mask: np.ndarray) -> tuple[Interval, ...]:
+def intervals(m_X: np.ndarray, mask: np.ndarray) -> tuple[Interval, ...]:
     """Runs of consecutive masses where `mask` holds."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
     return tuple(
@@ -150,9 +150,7 @@ def _intervals(m_X: np.ndarray, mask: np.ndarray) -> tuple[Interval, ...]:
     )
 
 
-def _text(intervals: Sequence[Interval]) -> str:
+def _text(found: Sequence[Interval]) -> str:
     return (
-        ", ".join(f"{low:.3g} - {high:.3g}" for low, high in intervals) + " GeV"
-        if intervals
-        else "nowhere"
+        ", ".join(f"{low:.3g} - {high:.3g}" for low, high in found) + " GeV" if found else "nowhere"
     )

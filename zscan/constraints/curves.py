@@ -7,7 +7,6 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from statistics import NormalDist
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +14,7 @@ from jax import Array
 from jaxtyping import Float
 
 from zscan.errors import UnknownNameError, nearest, shown
+from zscan.results.levels import two_sided
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +75,8 @@ def load_curve(name: str) -> Curve:
     table = tomllib.loads(data.decode("utf-8"))
     columns = dict(zip(table["columns"], np.array(table["rows"]).T, strict=True))
     if "limit" in columns:
-        quantile = NormalDist().inv_cdf((1 + table["cl"]) / 2)
-        columns |= {"best": 0.0 * columns["limit"], "sigma": columns.pop("limit") / quantile}
+        limit = columns.pop("limit")
+        columns |= {"best": 0.0 * limit, "sigma": limit / two_sided(table["cl"])}
     texts = {key: table[key] for key in ("experiment", "arxiv", "quantity", "status", "note")}
     return Curve(name=name, digest=hashlib.sha256(data).hexdigest(), **texts, **columns)
 

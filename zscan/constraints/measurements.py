@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import resources
-from statistics import NormalDist
 from typing import Any
 
 import jax.numpy as jnp
@@ -19,6 +18,7 @@ from jax import Array
 from zscan.constraints.exclusion import ExclusionRule
 from zscan.errors import ParameterError, UnknownNameError, nearest
 from zscan.limits import Limit
+from zscan.results.levels import two_sided
 
 BASE_SET = "paper"
 
@@ -73,7 +73,7 @@ class Measurement:
         if self.form == "counting":
             factor = math.log(1 - cl) / math.log(1 - self.cl)
         else:
-            factor = _two_sided(cl) / _two_sided(self.cl)
+            factor = two_sided(cl) / two_sided(self.cl)
         return ExclusionRule(self.value + factor * (own.excluded_above - self.value), None, cl)
 
     @property
@@ -147,12 +147,7 @@ def chi2_quantile(cl: float) -> float:
     >>> round(chi2_quantile(0.95), 2)
     3.84
     """
-    return _two_sided(cl) ** 2
-
-
-def _two_sided(cl: float) -> float:
-    """Standard deviations between which a normal density holds the share `cl`."""
-    return NormalDist().inv_cdf((1 + cl) / 2)
+    return two_sided(cl) ** 2
 
 
 def of_limit(limit: Limit) -> Measurement:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
+from zscan.constants import HBAR
 from zscan.constraints.base import Constraint, Measured, Point, Prediction
 from zscan.constraints.flavour import g_uc
 from zscan.kernels import charm, meson_mixing
-from zscan.kernels.recast import HBAR
 
 _PER_PS = 1e-12 / HBAR.value  # of an energy in GeV
 

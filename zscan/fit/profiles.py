@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +16,7 @@ from zscan.fit.problem import Problem
 from zscan.optimise.minimise import EDM_GOAL
 from zscan.optimise.starts import lattice
 from zscan.precision import in_float64
+from zscan.results.levels import two_sided
 
 _STEPS = 60  # towards a crossing, at most
 _SWEEPS = 3  # over the points of a profile, each started from where its neighbours ended
@@ -134,7 +134,7 @@ def intervals(
     if cl is not None:
         if not 0 < cl < 1:
             raise ParameterError(f"cl = {cl} is not allowed; allowed: between 0 and 1")
-        n_sigma = NormalDist().inv_cdf((1 + cl) / 2)
+        n_sigma = two_sided(cl)
     if not n_sigma > 0:
         raise ParameterError(f"n_sigma = {n_sigma} is not allowed; allowed: positive numbers")
     best = result.parameters

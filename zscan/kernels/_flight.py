@@ -4,10 +4,12 @@ detector.
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
 from jax import Array
 
-HBAR_C = 1.973269804e-16  # GeV m
+from zscan.constants import HBAR_C
 
 
 def kallen(m: Array, m_initial: float, m_final: float) -> Array:
@@ -21,6 +23,14 @@ def momentum(m_X: Array, m_initial: float, m_final: float) -> Array:
     open_channel = (m_X > 0) & (m_X < m_initial - m_final)
     lam = kallen(jnp.where(open_channel, m_X, 0.0), m_initial, m_final)
     return jnp.where(open_channel, jnp.sqrt(lam) / (2 * m_initial), 0.0)
+
+
+def two_body_width(m_X: Array, m_initial: float, m_final: float, form_factor: Array) -> Array:
+    """Width [GeV] of P -> P' X for unit coupling, masses in GeV: f_+(m_X^2)^2 lambda^(3/2)/(64 pi
+    m_P^3 m_X^2), where the channel is open.
+    """
+    lam = kallen(m_X, m_initial, m_final)
+    return form_factor**2 * lam**1.5 / (64 * math.pi * m_initial**3 * m_X**2)
 
 
 def decayed(m_X: Array, width: Array, length: float, p: Array | float) -> Array:
@@ -38,5 +48,5 @@ def escaped(m_X: Array, width: Array, length: float, p: Array | float) -> Array:
 
 def _lengths(m_X: Array, width: Array, length: float, p: Array | float) -> Array:
     # 1e-30 GeV stands for rest, and for a threshold; beyond 1e4 nothing is left
-    decay_lengths = m_X * width * (length / HBAR_C) / jnp.maximum(p, 1e-30)
+    decay_lengths = m_X * width * (length / HBAR_C.value) / jnp.maximum(p, 1e-30)
     return jnp.minimum(decay_lengths, 1e4)

@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from zscan.errors import ParameterError, nearest
 from zscan.kernels._btokll import INPUTS
-from zscan.kernels._flight import kallen
+from zscan.kernels._flight import kallen, two_body_width
 from zscan.kernels._rates import N_PHASE, N_SCALE, RATE_SCALE, Coupling, as_coupling
 from zscan.kernels._resonance import Expansion, expand, pole_integrals, quadrature
 from zscan.kernels.formfactors import (
@@ -189,12 +189,7 @@ def branching_ratio_nunu(
 def _unit_rate(m_X: Array, form_factors: BToKParameters) -> Array:
     """BR(B+ -> K+ X) for g_sb = 1, 0 < m_X < m_B - m_K."""
     plus = btok_values(m_X**2, form_factors)[0]
-    return (
-        INPUTS["tau_B"]
-        * plus**2
-        * kallen(m_X, _M_B, _M_K) ** 1.5
-        / (64 * math.pi * _M_B**3 * m_X**2)
-    )
+    return INPUTS["tau_B"] * two_body_width(m_X, _M_B, _M_K, plus)
 
 
 def _nunu_weight(q2: NumpyOrJax) -> NumpyOrJax:

@@ -4,15 +4,14 @@ X.
 
 from __future__ import annotations
 
-import math
-
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from zscan.constants import HBAR
+from zscan.kernels._flight import two_body_width
 from zscan.kernels.meson_mixing import abs_m12
-from zscan.kernels.recast import HBAR
 from zscan.precision import as_float64, in_float64
 
 # Moduli of the CKM matrix: PDG 2020
@@ -81,8 +80,7 @@ def branching_ratio_dpi(m_X: ArrayLike, g_uc: ArrayLike) -> Float[Array, "..."]:
     """
     m_X, g_uc = as_float64(m_X, g_uc)
     positive, open_ = m_X > 0, m_X < M_D_PLUS - M_PI_PLUS
-    squared = jnp.where(positive & open_, m_X, 1.0) ** 2
-    form_factor = F_PLUS_0 / (1 - squared / M_POLE**2)
-    triangle = (M_D_PLUS**2 + M_PI_PLUS**2 - squared) ** 2 - (2 * M_D_PLUS * M_PI_PLUS) ** 2
-    width = g_uc**2 * (form_factor**2 * triangle**1.5 / (64 * math.pi * M_D_PLUS**3 * squared))
+    m = jnp.where(positive & open_, m_X, 1.0)
+    form_factor = F_PLUS_0 / (1 - m**2 / M_POLE**2)
+    width = g_uc**2 * two_body_width(m, M_D_PLUS, M_PI_PLUS, form_factor)
     return jnp.where(positive, jnp.where(open_, width * (TAU_D_PLUS / HBAR.value), 0.0), jnp.nan)

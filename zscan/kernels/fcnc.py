@@ -11,7 +11,6 @@ Masses in GeV."""
 
 from __future__ import annotations
 
-import cmath
 import math
 from typing import Literal
 
@@ -21,9 +20,10 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Complex, Float
 
-from zscan.constants import G_F, M_Z, SIN2_THETA_W_MZ, Constant
+from zscan.constants import G_F, HBAR, M_Z, SIN2_THETA_W_MZ, Constant
 from zscan.errors import ParameterError, nearest
-from zscan.kernels._flight import kallen
+from zscan.kernels._ckm import rows
+from zscan.kernels._flight import two_body_width
 from zscan.kernels._rates import as_coupling
 from zscan.precision import as_float64, in_float64
 
@@ -49,7 +49,6 @@ M_C = Constant(1.27, "GeV", 0.02, _PDG)
 Y_T = math.sqrt(2) * M_T.value / 246.22  # Yukawa coupling at m_t: 0.936
 WOLFENSTEIN = (0.2265, 0.790, 0.141, 0.357)  # lambda, A, rho-bar, eta-bar: PDG 2020, rounded
 
-_HBAR = 6.582119569e-25  # GeV s
 _G2 = 8 * G_F.value * M_W.value**2 / math.sqrt(2)  # SU(2) coupling squared
 _DOWN = "dsb"
 
@@ -199,8 +198,7 @@ def _two_body(m_X: Array, m_K: float, m_pi: float, lifetime: float) -> Array:
     open_channel = (m_X > 0) & (m_X < m_K - m_pi)
     m = jnp.where(open_channel, m_X, m_pi)
     form_factor = F_PLUS_0.value * (1 + LAMBDA_PLUS.value * (m / M_PI_PLUS.value) ** 2)
-    width = form_factor**2 * kallen(m, m_K, m_pi) ** 1.5 / (64 * math.pi * m_K**3 * m**2)
-    rate = width * (lifetime / _HBAR)
+    rate = two_body_width(m, m_K, m_pi, form_factor) * (lifetime / HBAR.value)
     return jnp.where(open_channel, rate, jnp.where(m_X > 0, 0.0, jnp.nan))
 
 
@@ -219,20 +217,7 @@ def _ckm() -> dict[str, tuple[complex, complex, complex]]:
     s12, s23 = lam, A * lam**2
     V_ub_conjugate = A * lam**3 * apex * math.sqrt(1 - s23**2)
     V_ub_conjugate /= math.sqrt(1 - lam**2) * (1 - s23**2 * apex)
-    s13, phase = abs(V_ub_conjugate), cmath.exp(1j * cmath.phase(V_ub_conjugate))
-    c12, c23, c13 = (math.sqrt(1 - s**2) for s in (s12, s23, s13))
-    return {
-        "c": (
-            -s12 * c23 - c12 * s23 * s13 * phase,
-            c12 * c23 - s12 * s23 * s13 * phase,
-            complex(s23 * c13),
-        ),
-        "t": (
-            s12 * s23 - c12 * c23 * s13 * phase,
-            -c12 * s23 - s12 * c23 * s13 * phase,
-            complex(c23 * c13),
-        ),
-    }
+    return rows(s12, s23, V_ub_conjugate)
 
 
 _CKM = _ckm()

@@ -30,6 +30,7 @@ from jaxtyping import Complex, Float
 
 from zscan.constants import M_Z
 from zscan.errors import ParameterError, nearest
+from zscan.kernels._ckm import rows
 from zscan.kernels._rates import as_coupling
 from zscan.precision import as_float64, in_float64
 
@@ -166,11 +167,8 @@ def standard_model_m12(meson: str) -> complex:
 def _top_box(meson: str) -> complex:
     """m f^2 B_1 (V_tb V_tq^*)^2, the CKM matrix in its standard parametrisation."""
     c13 = math.sqrt(1 - V_UB**2)
-    s12, s23 = V_US / c13, V_CB / c13
-    c12, c23 = math.sqrt(1 - s12**2), math.sqrt(1 - s23**2)
-    s13 = cmath.rect(V_UB, GAMMA)
-    V_tq = {"s": -c12 * s23 - s12 * c23 * s13, "d": s12 * s23 - c12 * c23 * s13}
-    inputs, lambda_t = MESONS[meson], c23 * c13 * V_tq[_DOWN_QUARK[meson]].conjugate()
+    row = rows(V_US / c13, V_CB / c13, cmath.rect(V_UB, GAMMA))["t"]
+    inputs, lambda_t = MESONS[meson], row[2] * row["dsb".index(_DOWN_QUARK[meson])].conjugate()
     return inputs.mass * inputs.f**2 * inputs.B_1 * lambda_t**2
 
 

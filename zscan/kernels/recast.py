@@ -21,7 +21,6 @@ from zscan.kernels._quotient import quotient
 from zscan.kernels.couplings import Couplings
 
 _PDG = "PDG 2020, PTEP 2020 083C01"
-HBAR = Constant(6.582119569e-25, "GeV s", 0.0, "exact in the SI of 2019")
 SPEED_OF_LIGHT = Constant(299792458.0, "m/s", 0.0, "exact in the SI")
 BR_K_MUNU = Constant(0.6356, "1", 0.0011, _PDG)
 M_PI, M_PI0 = Constant(0.13957039, "GeV", 1.8e-7, _PDG), Constant(0.1349768, "GeV", 5e-7, _PDG)

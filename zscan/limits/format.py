@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from zscan.kernels.recast import MECHANISMS
 from zscan.limits import reference
 from zscan.limits.formula import evaluate
 from zscan.models.charged import Model, benchmark_names
+from zscan.results.levels import two_sided
 from zscan.untrusted import TextError, parse_toml, read_text
 
 FORMAT = 1
@@ -189,7 +189,7 @@ class Limit:
         `zscan.limits.delta_chi2`."""
         if self.likelihood == "counting":
             return -1 / (2 * math.log1p(-self.cl))
-        return 1 / NormalDist().inv_cdf((1 + self.cl) / 2)
+        return 1 / two_sided(self.cl)
 
     def columns(self) -> dict[str, np.ndarray]:
         """The arrays by column name."""

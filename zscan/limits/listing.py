@@ -9,6 +9,7 @@ import numpy as np
 
 from zscan.limits.format import Limit
 from zscan.limits.missing import MissingLimit
+from zscan.results.text import aligned
 
 _HEADER = (
     "limit",
@@ -93,8 +94,4 @@ def _table(lines: Sequence[tuple[str, ...]], markdown: bool) -> str:
         rule = "|".join(["---"] * len(lines[0]))
         texts = [f"| {' | '.join(line)} |" for line in lines]
         return "\n".join([texts[0], f"|{rule}|", *texts[1:]])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return "\n".join(aligned(lines))

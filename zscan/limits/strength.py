@@ -15,10 +15,11 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from zscan.constants import HBAR
 from zscan.errors import ParameterError
 from zscan.kernels import recast
 from zscan.kernels.couplings import Couplings
-from zscan.kernels.recast import BR_K_MUNU, HBAR, Search
+from zscan.kernels.recast import BR_K_MUNU, Search
 from zscan.kernels.widths import (
     partial_widths,
     total_of,
