@@ -22,7 +22,7 @@ import pytest
 from jax import Array
 
 import zscan.results.files
-import zscan.scans.run
+import zscan.scans.header
 from zscan.errors import (
     CorruptFileError,
     DamagedTileWarning,
@@ -231,10 +231,10 @@ def test_a_damaged_map_is_never_called_finished(tmp_path: Path) -> None:
 def test_tiles_of_another_jax_are_not_taken_silently(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, now = tmp_path / "map.h5", zscan.scans.run.version
+    out, now = tmp_path / "map.h5", zscan.scans.header.version
     with monkeypatch.context() as patch:
         patch.setattr(
-            zscan.scans.run, "version", lambda name: "0.0.1" if name == "jax" else now(name)
+            zscan.scans.header, "version", lambda name: "0.0.1" if name == "jax" else now(name)
         )
         run_scan(CARD, out, shard=(1, 2), progress=False)
     difference = rf"jax 0\.0\.1 on disk, {re.escape(now('jax'))} now"

@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from zscan.errors import (
     CorruptFileError,
-    DamagedTileWarning,
     IncompleteScanError,
     NotFiniteWarning,
     ParameterError,
@@ -38,6 +37,7 @@ from zscan.scans.finite import FiniteCheck
 from zscan.scans.header import map_header
 from zscan.scans.interrupts import interruptible
 from zscan.scans.locks import hold
+from zscan.scans.shards import check_continuation, of_shard
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import (
     SPEC_FILE,
@@ -48,7 +48,7 @@ from zscan.scans.store import (
     require_same_spec,
     tile_folder,
 )
-from zscan.scans.stored import listing, take_over
+from zscan.scans.stored import listing, take_over, warn_of_damage
 from zscan.scans.tiles import TileEvaluator
 from zscan.untrusted import creation_time, file_name
 
@@ -99,17 +99,7 @@ def run_scan(
     executor_class(executor)
     creation_time()  # a bad environment is told before the work
     out = out if out is None else file_name(out, "map")
-    if shard is not None and not 1 <= shard[0] <= shard[1]:
-        raise ParameterError(
-            f"shard {shard[0]}/{shard[1]} is not possible; allowed: i/n with 1 <= i <= n"
-        )
-    if shard is not None and force:
-        raise ParameterError(
-            "a shard cannot discard the tiles of the others: delete the tiles first, then run "
-            "without --force"
-        )
-    if resume and force:
-        raise ParameterError("--resume and --force exclude each other")
+    check_continuation(shard, resume=resume, force=force)
     spec = _spec(card, overrides)
     out = Path("results") / f"{spec.name}.h5" if out is None else out
     resume = resume or shard is not None
@@ -151,7 +141,7 @@ def _compute(
     """
     out = store.out
     done, faults = store.survey()
-    mine = [tile for tile in store.grid if shard is None or tile.index % shard[1] == shard[0] - 1]
+    mine = of_shard(store.grid, shard)
     todo = [tile for tile in mine if tile.index not in done]
     tile_bytes = _bytes(store.header, _points(todo), len(todo))
     require_space(out, _map_bytes(store.header, shard) + tile_bytes)
@@ -163,11 +153,7 @@ def _compute(
         faults |= take_over((tile for tile in mine if tile.index in done), store, sink)
         again = {tile.index: faults[tile.index] for tile in mine if tile.index in faults}
         if again:
-            warnings.warn(
-                f"{store.folder}: damaged tiles are computed again: {listing(store, again)}",
-                DamagedTileWarning,
-                stacklevel=4,
-            )
+            warn_of_damage(store, again, stacklevel=5)
         todo = [tile for tile in mine if tile.index not in done or tile.index in again]
         with _bar(spec, mine, todo, progress) as bar:
             executor_class(executor)(spec, store, sink, bar).run(todo)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from zscan.errors import CorruptFileError
+from zscan.errors import CorruptFileError, DamagedTileWarning
 from zscan.results.grid import Tile
 from zscan.results.schema import checked_rows
 from zscan.scans.executors import Sink
@@ -33,6 +34,15 @@ def take_over(tiles: Iterable[Tile], store: TileStore, sink: Sink) -> dict[int, 
         return {tile.index: reason for tile, reason in found if reason is not None}
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def warn_of_damage(store: TileStore, faults: Mapping[int, str], *, stacklevel: int) -> None:
+    """Warn that damaged tiles are computed again; `stacklevel` as of `warnings.warn`, here."""
+    warnings.warn(
+        f"{store.folder}: damaged tiles are computed again: {listing(store, faults)}",
+        DamagedTileWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def listing(store: TileStore, faults: Mapping[int, str]) -> str:
