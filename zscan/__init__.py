@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zscan import kernels as kernels
     from zscan import limits as limits
     from zscan.analysis.evaluation import evaluate as evaluate
-    from zscan.analysis.survey import survey as survey
+    from zscan.analysis.survey.run import survey as survey
     from zscan.analysis.verdicts import verdict as verdict
     from zscan.kernels.couplings import Couplings as Couplings
     from zscan.likelihood import Likelihood as Likelihood
@@ -47,7 +47,7 @@ _PUBLIC = {
     "open_fit": "zscan.results.fits",
     "open_scan": "zscan.results.load",
     "run_scan": "zscan.scans.run",
-    "survey": "zscan.analysis.survey",
+    "survey": "zscan.analysis.survey.run",
     "verdict": "zscan.analysis.verdicts",
 }
 _MODULES = ("charges", "errors", "fit", "kernels", "limits")

@@ -144,7 +144,7 @@ def _verdict(arguments: argparse.Namespace) -> None:
 
 
 def _survey(arguments: argparse.Namespace) -> None:
-    from zscan.analysis.survey_command import run_command
+    from zscan.analysis.survey.command import run_command
 
     print(run_command(arguments, None if sys.stderr.isatty() else False))
 

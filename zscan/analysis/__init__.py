@@ -1,4 +1,4 @@
-"""Questions to a likelihood: one point, which masses."""
+"""Questions to a likelihood: one point, which masses, which of all models."""
 
 from zscan.analysis.evaluation import Evaluation, evaluate
 from zscan.analysis.verdicts import Verdict, verdict

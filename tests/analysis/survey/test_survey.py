@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import zscan
-from zscan.analysis.survey import survey
-from zscan.analysis.survey_choices import variants
-from zscan.analysis.survey_command import file_name_of, write_models
-from zscan.analysis.survey_masses import masked, survey_masses
-from zscan.analysis.survey_result import open_survey
-from zscan.analysis.survey_tables import TABLES, csv_text, table
+from zscan.analysis.survey.choices import variants
+from zscan.analysis.survey.command import file_name_of, write_models
+from zscan.analysis.survey.masses import masked, survey_masses
+from zscan.analysis.survey.result import open_survey
+from zscan.analysis.survey.run import survey
+from zscan.analysis.survey.tables import TABLES, csv_text, table
 from zscan.cli import main
 from zscan.errors import (
     CardError,
@@ -150,9 +150,9 @@ def test_tables_and_files_tell_the_same(found, tmp_path):
 
 def test_a_survey_in_a_file_continues_and_is_the_same(found, file, monkeypatch):
     path, asked = file
-    from zscan.analysis import survey_tiles
+    from zscan.analysis.survey import tiles
 
-    monkeypatch.setattr(survey_tiles, "TILE_PATTERNS", 3)
+    monkeypatch.setattr(tiles, "TILE_PATTERNS", 3)
     survey(SELECTION, **asked, shard=(2, 3))
     assert not path.exists()
     assert len(list(path.parent.glob("s.h5.tiles/tile-*"))) == 1

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import zscan
-from zscan.analysis.survey import survey
-from zscan.analysis.survey_bounds import coupling_bounds
+from zscan.analysis.survey.bounds import coupling_bounds
+from zscan.analysis.survey.run import survey
 from zscan.limits import excluded_couplings, load
 
 CONSTRAINTS = ("delta_a_mu", "borexino", "searches/NA64_NA642019imj")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import zscan
-from zscan.analysis.survey import SELECTION, survey
-from zscan.analysis.survey_engine import Entries, engine_of
-from zscan.analysis.survey_search import Search, kappa_grid
+from zscan.analysis.survey.engine import Entries, engine_of
+from zscan.analysis.survey.run import SELECTION, survey
+from zscan.analysis.survey.search import Search, kappa_grid
 from zscan.charges.patterns import patterns
 from zscan.constants import E_CHARGE
 from zscan.constraints import data_constraints

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zscan.analysis.survey_engine import G_2, Details, Engine
+from zscan.analysis.survey.engine import G_2, Details, Engine
 from zscan.constraints.measurements import chi2_quantile
 
 BANDS = (2, 1)  # standard deviations of Delta a_mu

@@ -8,10 +8,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from zscan.analysis.survey import POINTS, SELECTION, survey
-from zscan.analysis.survey_bounds import coupling_bounds
-from zscan.analysis.survey_result import Survey, open_survey
-from zscan.analysis.survey_tables import TABLES, csv_text, table
+from zscan.analysis.survey.bounds import coupling_bounds
+from zscan.analysis.survey.result import Survey, open_survey
+from zscan.analysis.survey.run import POINTS, SELECTION, survey
+from zscan.analysis.survey.tables import TABLES, csv_text, table
 from zscan.errors import ForeignFileError, ParameterError, nearest
 from zscan.models import Model
 from zscan.models.charged import SPECIES
@@ -60,7 +60,7 @@ def run_command(arguments: Namespace, progress: bool | None = None) -> str:
     if arguments.models is not None:
         written += write_models(found, arguments.models, force=arguments.force)
     if arguments.figures is not None:
-        from zscan.analysis.survey_figures import draw_survey
+        from zscan.analysis.survey.figures import draw_survey
 
         written += draw_survey(found, arguments.figures)
     if arguments.json:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import zscan
-from zscan.analysis.survey_engine import (
+from zscan.analysis.survey.engine import (
     G_2,
     NOTHING,
     Details,
@@ -17,7 +17,7 @@ from zscan.analysis.survey_engine import (
     Entries,
     engine_of,
 )
-from zscan.analysis.survey_result import Survey
+from zscan.analysis.survey.result import Survey
 from zscan.errors import ParameterError
 from zscan.results.figures.picture import save_picture
 from zscan.results.figures.survey import ChargeSpace, Planes, draw_charge_space, draw_planes
@@ -31,7 +31,7 @@ def draw_survey(found: Survey, folder: str | Path, *, force: bool = False) -> li
     """Draw FOLDER/charges.png and FOLDER/PATTERN.png for each survivor; returns their paths.
 
     Raises `ParameterError` for a survey that asked for no g-2, `ResultExistsError`."""
-    from zscan.analysis.survey_command import file_name_of
+    from zscan.analysis.survey.command import file_name_of
 
     figures = {"charges": draw_charge_space(charge_space(found))}
     for name in found.survivors():

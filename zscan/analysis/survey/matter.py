@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zscan.analysis.survey_result import Survey
+from zscan.analysis.survey.result import Survey
 from zscan.charges.patterns import Patterns
 from zscan.constraints import measured_values
 from zscan.kernels import matter, nsi

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from zscan.analysis.survey_tiles import OBSERVABLES, Rows, SurveySpec
+from zscan.analysis.survey.tiles import OBSERVABLES, Rows, SurveySpec
+from zscan.analysis.verdicts import Interval, intervals
 from zscan.charges.patterns import COLUMNS, Patterns, patterns
 from zscan.constants import E_CHARGE
 from zscan.errors import ForeignFileError, UnknownNameError, nearest
@@ -23,7 +24,6 @@ from zscan.results.load import open_scan
 
 DEFAULT = "2sigma/published"
 """The choice of a survey when none is named: published limits, two standard deviations of g-2."""
-Window = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Survey:
     """What `zscan.survey` found.
 
     Of each pattern and mass, `values` holds arrays (pattern, m_X) by name, those of
-    `survey_tiles.OBSERVABLES` and for each of `choices` (such as "2sigma/published") the smallest
+    `tiles.OBSERVABLES` and for each of `choices` (such as "2sigma/published") the smallest
     over mixing and coupling of the largest ratio of an observable to its limit, known where it is
     not far above 1: the pattern survives there where it is at most 1. `delta_chi2` (constraint,
     pattern, m_X) is that of the point of the cell: of those that survive the one with the lowest
@@ -102,17 +102,13 @@ class Survey:
 
     def windows(
         self, name: str, choice: str = DEFAULT, *, in_masks: bool = False
-    ) -> tuple[Window, ...]:
+    ) -> tuple[Interval, ...]:
         """Runs of masses [GeV] of the survey at which a pattern survives."""
         row = self.survives(choice, in_masks=in_masks)[self.patterns.index(name)]
         if not in_masks:
             row = row[~self.masked]
         masses = self.masses if in_masks else self.masses[~self.masked]
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(int)))
-        return tuple(
-            (float(masses[a]), float(masses[b - 1]))
-            for a, b in zip(edges[::2], edges[1::2], strict=True)
-        )
+        return intervals(masses, row)
 
     def point(self, name: str, choice: str = DEFAULT, *, in_masks: bool = False) -> Point:
         """The best point of a survivor, the one nearest to its limits of any other pattern."""
@@ -208,7 +204,7 @@ class Survey:
         return (*alive, *order)
 
     def __str__(self) -> str:
-        from zscan.analysis.survey_tables import survivors_table
+        from zscan.analysis.survey.tables import survivors_table
 
         return survivors_table(self)
 

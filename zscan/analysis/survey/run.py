@@ -6,27 +6,29 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from zscan.analysis.survey_choices import variants
-from zscan.analysis.survey_masses import survey_masses
-from zscan.analysis.survey_result import Survey, finished_header, open_survey
-from zscan.analysis.survey_tiles import Rows, SurveySpec, evaluate_tile, survey_header
+from zscan.analysis.survey.choices import variants
+from zscan.analysis.survey.masses import survey_masses
+from zscan.analysis.survey.result import Survey, finished_header, open_survey
+from zscan.analysis.survey.tiles import Rows, SurveySpec, evaluate_tile, survey_header
 from zscan.charges.patterns import patterns
 from zscan.constraints import data_constraints, expand_constraints
-from zscan.errors import CorruptFileError, DamagedTileWarning, ParameterError, ResumeMismatchError
+from zscan.errors import ParameterError, ResumeMismatchError
 from zscan.precision import in_float64
 from zscan.results.grid import Tile
 from zscan.results.layout import row_digests
 from zscan.results.outputs import guard, target_of
-from zscan.results.schema import checked_rows, map_writer
+from zscan.results.schema import Digests, map_writer
 from zscan.scans.interrupts import interruptible
 from zscan.scans.locks import hold
+from zscan.scans.shards import check_continuation, of_shard
 from zscan.scans.store import TileStore, map_outputs
+from zscan.scans.stored import take_over, warn_of_damage
 
 SELECTION = "max=10,vector,flavours=all"
 POINTS = 49
@@ -59,7 +61,7 @@ def survey(
     the third quark family alone. `eps_over_g` is the interval of kappa = eps e/g_X, the mixing in
     units of charges, by default as far as X is a dark photon but for charges of 2 % (400/10 times
     the largest charge). Mixing by the loop of leptons is added where their charges sum to zero.
-    `masses` [GeV] and `points` as for `zscan.analysis.survey_masses.survey_masses`. `constraints`
+    `masses` [GeV] and `points` as for `zscan.analysis.survey.masses.survey_masses`. `constraints`
     and `observables` as for `zscan.verdict`.
 
     At each mass the mixing is searched on a grid that is refined where a fermion decouples, around
@@ -116,10 +118,7 @@ def _into_file(
 ) -> Survey:
     if out.suffix not in (".h5", ".hdf5"):
         raise ParameterError(f"{out}: a survey is written to a file that ends in .h5 or .hdf5")
-    if shard is not None and (force or not 1 <= shard[0] <= shard[1]):
-        raise ParameterError(f"shard {shard} is not possible, or together with force")
-    if resume and force:
-        raise ParameterError("resume and force exclude each other")
+    check_continuation(shard, resume=resume, force=force)
     header = survey_header(spec, _command(spec, out))
     resume = resume or shard is not None
     guard(map_outputs(out, may_exist=resume), force=force)
@@ -135,18 +134,11 @@ def _into_file(
         store = TileStore(path, spec.hash, spec.canonical(), header)
         store.prepare(resume=resume, force=force)
         done, faults = store.survey()
-        mine = [
-            tile for tile in spec.grid if shard is None or tile.index % shard[1] == shard[0] - 1
-        ]
+        mine = of_shard(spec.grid, shard)
         rows: dict[int, Rows] = {}
-        for tile in (tile for tile in spec.grid if tile.index in done):
-            try:
-                rows[tile.index] = {k: list(v) for k, v in checked_rows(tile, store)[0].items()}
-            except CorruptFileError as error:
-                faults[tile.index] = str(error)
-        if wrong := sorted(faults):
-            text = f"{store.folder}: damaged tiles are computed again: {wrong}"
-            warnings.warn(text, DamagedTileWarning, stacklevel=4)
+        faults |= take_over((tile for tile in spec.grid if tile.index in done), store, _Kept(rows))
+        if faults:
+            warn_of_damage(store, faults, stacklevel=5)
         todo = [tile for tile in mine if tile.index not in rows]
         with _bar(spec, mine, todo, progress) as bar:
             for tile in todo:
@@ -165,6 +157,17 @@ def _into_file(
                 writer.put(tile, values, {n: row_digests(v) for n, v in values.items()})
         store.remove()
         return result
+
+
+class _Kept:
+    """A sink that keeps the rows of tiles by their numbers."""
+
+    def __init__(self, rows: dict[int, Rows]) -> None:
+        self.rows = rows
+
+    def put(self, tile: Tile, rows: Mapping[str, Sequence[np.ndarray]], digests: Digests) -> None:
+        """See `Sink`."""
+        self.rows[tile.index] = {name: list(values) for name, values in rows.items()}
 
 
 def _advancing(bar: tqdm[None], tile: Tile, rows: Rows) -> Rows:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zscan.analysis.survey_engine import Details, Engine, Entries
+from zscan.analysis.survey.engine import Details, Engine, Entries
 from zscan.charges.patterns import Patterns
 
 # Grid of kappa for charges up to M, in units of M/10: steps of 0.5 up to 40, then logarithmic ones

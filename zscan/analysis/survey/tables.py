@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
 
-from zscan.analysis.survey_matter import matter_deaths
-from zscan.analysis.survey_result import Survey
+from zscan.analysis.survey.matter import matter_deaths
+from zscan.analysis.survey.result import Survey
 from zscan.charges.patterns import COLUMNS
+from zscan.results.text import aligned
 
 TABLES = ("survivors", "patterns", "choices", "matter")
 
@@ -45,7 +45,7 @@ def survivors_table(found: Survey) -> str:
         "joint",
         "closest",
     )
-    lines += _aligned([header, *(_line(found, name) for name in alive)])
+    lines += aligned([header, *(_line(found, name) for name in alive)])
     killers = Counter(
         found.point(name).constraint for name in found.patterns.names if name not in alive
     )
@@ -91,7 +91,7 @@ def patterns_table(found: Survey) -> str:
                 ", ".join(killers),
             )
         )
-    return "\n".join(_aligned([header, *lines]))
+    return "\n".join(aligned([header, *lines]))
 
 
 def choices_table(found: Survey) -> str:
@@ -107,7 +107,7 @@ def choices_table(found: Survey) -> str:
         lines.append(
             (name, str(len(two)), str(len(one)), change + (f" and {more} more" * bool(more)))
         )
-    return "\n".join(_aligned(lines))
+    return "\n".join(aligned(lines))
 
 
 def matter_table(found: Survey) -> str:
@@ -125,7 +125,7 @@ def matter_table(found: Survey) -> str:
         )
         for point in matter_deaths(found)
     ]
-    return "\n".join(_aligned([header, *lines]))
+    return "\n".join(aligned([header, *lines]))
 
 
 def csv_text(found: Survey) -> str:
@@ -152,11 +152,3 @@ def csv_text(found: Survey) -> str:
             ]
         )
     return buffer.getvalue()
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]

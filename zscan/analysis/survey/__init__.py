@@ -1,0 +1,1 @@
+"""Which of all anomaly-free models survive: every coupling pattern, every kinetic mixing."""
