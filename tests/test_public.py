@@ -65,6 +65,7 @@ def test_public_names_exist():
         "open_fit",
         "kernels",
         "limits",
+        "keep_programs",
         "list_models",
         "load_model",
         "log_likelihood",

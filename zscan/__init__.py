@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zscan.analysis.evaluation import evaluate as evaluate
     from zscan.analysis.survey.run import survey as survey
     from zscan.analysis.verdicts import verdict as verdict
+    from zscan.compilation import keep_programs as keep_programs
     from zscan.kernels.couplings import Couplings as Couplings
     from zscan.likelihood import Likelihood as Likelihood
     from zscan.likelihood import log_likelihood as log_likelihood
@@ -40,6 +41,7 @@ _PUBLIC = {
     "couplings": "zscan.models",
     "enable_x64": "zscan.precision",
     "evaluate": "zscan.analysis.evaluation",
+    "keep_programs": "zscan.compilation",
     "list_models": "zscan.models",
     "load_model": "zscan.models",
     "log_likelihood": "zscan.likelihood",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import zscan
+from zscan.compilation import keep_programs
 from zscan.errors import ParameterError, ZscanError, clipped, message, shown
 from zscan.scans.interrupts import EXIT_CODE, exit_at_second_signal, interruptible
 from zscan.untrusted import file_name
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         _check_texts(arguments)
+        keep_programs()
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             command: Callable[[argparse.Namespace], None] = arguments.command

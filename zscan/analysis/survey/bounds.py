@@ -72,11 +72,11 @@ class CouplingBounds:
             bounds, setters = self.g_X[:, mass], self.constraint[:, mass]
             counts = Counter(self.constraints[k] for k in setters if k >= 0).most_common(4)
             text = ", ".join(f"{name} {number}" for name, number in counts)
-            low, middle, high = np.nanquantile(bounds, (0, 0.5, 1))
-            lines.append(
-                f"  m_X = {self.masses[mass]:.3g} GeV: {low:.2g} to {high:.2g}, median "
-                f"{middle:.2g}; set by {text}"
-            )
+            known = bounds[np.isfinite(bounds)]
+            if known.size:
+                low, middle, high = np.quantile(known, (0, 0.5, 1))
+                text = f"{low:.2g} to {high:.2g}, median {middle:.2g}; set by {text}"
+            lines.append(f"  m_X = {self.masses[mass]:.3g} GeV: {text or 'no bound'}")
         strongest = np.where(np.isfinite(self.g_X), self.g_X, np.inf).min(axis=1)
         weakest = np.argsort(-strongest, kind="stable")  # first those that nothing bounds
         lines.append("weakest over all masses:")
