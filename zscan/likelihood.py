@@ -5,6 +5,7 @@ differentiable function.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -34,6 +35,7 @@ from zscan.constraints import (
 )
 from zscan.constraints.curves import load_curve
 from zscan.constraints.exclusion import COUPLINGS
+from zscan.constraints.zero import observable_at_zero
 from zscan.errors import UnknownNameError, nearest
 from zscan.limits import Limit, ProductionTable, load
 from zscan.models import Model, ModelType, load_model
@@ -356,11 +358,22 @@ def log_likelihood(
 def _chi2_at_zero(name: str, observables: str) -> float:
     if name in SEARCHES:
         return 0.0  # no signal; the curve need not cover the mass below
+    measurement = measured_values(observables)[name]
+    observable = observable_at_zero(name, measurement.options)
+    if observable is None:
+        observable = computed_at_zero(name, observables)
+    # What needs an anomaly does not apply to a model without charges; it has no signal there
+    return 0.0 if math.isnan(observable) else measurement.chi2_of(observable)
+
+
+@in_float64
+def computed_at_zero(name: str, observables: str) -> float:
+    """The observable of a constraint at zero coupling, for a model without charges; NaN where it
+    does not apply.
+    """
     likelihood = Likelihood(Model("no X"), (name,), observables, {name: 0.0})
     couplings = {"g_X": 0.0, "g_sb": 0.0, "g_sd": 0.0, "g_bd": 0.0}
-    term = likelihood.evaluate({"m_X": 0.1} | couplings)[name]
-    # What needs an anomaly does not apply to a model without charges; it has no signal there
-    return float(term.delta_chi2) if bool(term.valid) else 0.0
+    return float(likelihood.evaluate({"m_X": 0.1} | couplings)[name].observable)
 
 
 def _limit_digest(name: str) -> str:

@@ -108,6 +108,15 @@ class Measurement:
             return deviation / self.error_plus
         return (deviation / jnp.where(deviation > 0, self.error_plus, self.error_minus)) ** 2
 
+    def chi2_of(self, observable: float) -> float:
+        """`chi2` of one number, without jax."""
+        if self.form == "chi2":
+            return observable
+        deviation = observable - self.value
+        if self.form == "counting":
+            return deviation / self.error_plus
+        return (deviation / (self.error_plus if deviation > 0 else self.error_minus)) ** 2
+
     def pull(self, observable: float) -> float:
         """(observable - value)/error, NaN where the likelihood has another form."""
         deviation = observable - self.value
