@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from zscan.constants import M_MU
+from zscan.kernels._horner import horner
 from zscan.precision import as_float64, in_float64
 
 # s above which the closed form loses more digits than the series in 1/s (which needs s > 4)
@@ -90,7 +91,7 @@ def _atan_ratio(w: Array) -> Array:
     small = jnp.abs(w) < _TAYLOR_BELOW
     above = jnp.where(~small & (w > 0), w, 1.0)
     below = jnp.where(~small & (w < 0), -w, 0.25)
-    taylor = jnp.polyval(jnp.asarray(_ATAN_SERIES), jnp.where(small, w, 0.0))
+    taylor = horner(_ATAN_SERIES, jnp.where(small, w, 0.0))
     root_above, root_below = jnp.sqrt(above), jnp.sqrt(below)
     outside = jnp.where(
         w > 0, jnp.arctan(root_above) / root_above, jnp.arctanh(root_below) / root_below
@@ -100,7 +101,7 @@ def _atan_ratio(w: Array) -> Array:
 
 def _heavy_series(s: Array) -> tuple[Array, Array]:
     u = 1 / s
-    plain_V, log_V, plain_A, log_A = (u * jnp.polyval(jnp.asarray(row), u) for row in _HEAVY_SERIES)
+    plain_V, log_V, plain_A, log_A = (u * horner(row, u) for row in _HEAVY_SERIES)
     log_s = jnp.log(s)
     return plain_V + log_V * log_s, plain_A + log_A * log_s
 

@@ -18,6 +18,7 @@ from jaxtyping import Complex, Float
 
 from zscan.constants import E_CHARGE, M_E, M_MU, M_TAU, M_Z, SIN2_THETA_W_MZ
 from zscan.errors import ParameterError
+from zscan.kernels._horner import horner
 from zscan.precision import as_float64, in_float64
 
 # Tree-level gauge couplings of hypercharge and weak isospin for e and sin^2 theta_W
@@ -27,7 +28,7 @@ G_W = E_CHARGE.value / math.sqrt(SIN2_THETA_W_MZ.value)
 LEPTON_MASSES = {"e": M_E.value, "mu": M_MU.value, "tau": M_TAU.value}
 
 _SERIES_TERMS = 28  # (1/4)**28 is below the rounding error of float64
-# F(t) = -sum_n t^n/n B(n+2, n+2); highest power first for polyval, the power t^0 is absent
+# F(t) = -sum_n t^n/n B(n+2, n+2); highest power first, the power t^0 is absent
 _SERIES = np.array(
     [
         -(math.factorial(n + 1) ** 2) / (n * math.factorial(2 * n + 3))
@@ -82,7 +83,7 @@ def _vacuum_polarisation(t: Array) -> tuple[Array, Array]:
     series at small t.
     """
     small = jnp.abs(t) < 1
-    series = jnp.polyval(jnp.asarray(_SERIES), jnp.where(small, t, 0.0))
+    series = horner(_SERIES, jnp.where(small, t, 0.0))
     # K = b ln[(b+1)/(b-1)], b = sqrt(1 - 4/t), on three branches, each fed a harmless argument off
     # its range. (b+1)/|b-1| is written as (b+1)^2 |t|/4, which does not cancel at large |t|.
     negative, bound, open_ = ~small & (t < 0), ~small & (t > 0) & (t < 4), t > 4
