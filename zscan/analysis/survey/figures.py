@@ -54,7 +54,7 @@ def charge_space(found: Survey) -> ChargeSpace:
     quark = 6 * np.where(rows[:, 0] == rows[:, 1], rows[:, 0], 0.0)
 
     def over(charge: np.ndarray) -> np.ndarray:
-        none = np.where(charge == 0, 0.0, np.sign(charge) * np.inf)
+        none = np.select([charge > 0, charge < 0], [np.inf, -np.inf], 0.0)
         return np.where(muon == 0, none, charge / np.where(muon == 0, 1.0, muon))
 
     alive = found.survivors()

@@ -3,6 +3,7 @@ pattern; from arrays, without jax."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from zscan.results.figures import style
 
@@ -107,6 +109,9 @@ def _draw_windows(axes: Axes, shown: Sequence[tuple[str, Sequence[tuple[float, f
     axes.set_yticks(range(len(shown)), [name for name, _ in reversed(shown)], fontsize=8)
     axes.set(xscale="log", xlabel="$m_X$ [GeV]", ylim=(-0.7, max(len(shown), 1) - 0.3))
     axes.set_title("masses that survive (outside gaps of limit curves)", fontsize=9)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="x", color="0.9")
 
 
@@ -148,5 +153,9 @@ def draw_planes(planes: Planes) -> Figure:
 
 
 def _label(constraint: str) -> str:
+    """A search as its experiment and the year in its name, such as BaBar 2014."""
     name = constraint.removeprefix("searches/")
-    return " ".join(name.split("_")[:1]) if name != constraint else name
+    if name == constraint:
+        return name
+    year = re.search(r"(19|20)\d\d", name)
+    return " ".join([name.split("_")[0], *([year[0]] if year else [])])
