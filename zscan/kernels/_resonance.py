@@ -36,7 +36,9 @@ _FAR = 1.8
 _SMALL_ANGLE = (
     0.1  # below this tangent the angle subtended by the interval is taken from its series
 )
-_BLOCK = 2048  # points evaluated at a time
+# Points evaluated at a time. On a CPU they fit into its cache, and few blocks are near and far at
+# once where masses are sorted; elsewhere each block is a launch.
+_BLOCK, _LAUNCH = 512, 2**17
 NARROWEST = 1e-30  # Gamma/m_X to which a smaller width is raised when m_X^2 is inside the interval
 
 
@@ -137,20 +139,19 @@ def pole_integrals(
 
 
 def _in_blocks(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
-    """function(m_X, width) -> (rows, n) for m_X, width of shape (n,), by blocks of n that fit into
-    the cache.
+    """function(m_X, width) -> (rows, n) for m_X, width of shape (n,), by blocks of n.
 
     A vmap outside joins its axis to n, which is cut into blocks just the same.
     """
 
     @custom_vmap
     def blocked(m_X: Array, width: Array) -> Array:
-        size = m_X.size
-        if size <= 2 * _BLOCK:
+        size, block = m_X.size, _BLOCK if jax.default_backend() == "cpu" else _LAUNCH
+        if size <= 2 * block:
             return function(m_X, width)
-        blocks = -(-size // _BLOCK)
+        blocks = -(-size // block)
         m_X, width = (
-            jnp.pad(value, (0, blocks * _BLOCK - size), constant_values=1.0).reshape(blocks, _BLOCK)
+            jnp.pad(value, (0, blocks * block - size), constant_values=1.0).reshape(blocks, block)
             for value in (m_X, width)
         )
         rows = jax.lax.map(lambda block: function(*block), (m_X, width))
@@ -207,32 +208,54 @@ def _by_position(
     With M' = dM/dz = R' - i Y S': dR/dx0 = R', dS/dx0 = S', dR/dY = -Y S', d(Y S)/dY = R', and
     dS/dY = Y T has its own recurrence, because (R' - S)/Y loses all digits of a narrow X outside
     the interval."""
-    # Both branches are evaluated everywhere: where one is not taken it sees a harmless pole, so
-    # gradients stay finite.
+    # Near and far are each evaluated where a block has such points; there, at points of the other
+    # kind, they see a harmless pole, so that gradients stay finite.
     far = jnp.sqrt(above**2 + y**2) + jnp.sqrt(below**2 + y**2) > _FAR + 1 / _FAR
-    near_above, near_below, near_y = (jnp.where(far, 1.0, value) for value in (above, below, y))
     degree = expansion.linear.shape[1] - 1
-    near = _legendre_q(near_above, near_below, near_y, degree, derivatives)
     nodes, weights = legendre.leggauss(degree // 2 + 12)
-    beside = _cauchy(
-        nodes, jnp.where(far, (below - above) / 2, 3.0), jnp.where(far, y, 1.0), derivatives
-    )
+    rows = _combinations(expansion, derivatives)
 
+    def by_recurrence() -> Array:
+        near_above, near_below, near_y = (jnp.where(far, 1.0, value) for value in (above, below, y))
+        near = _legendre_q(near_above, near_below, near_y, degree, derivatives)
+        return jnp.concatenate([jnp.asarray(row) @ near[which] for row, which in rows])
+
+    def by_quadrature() -> Array:
+        x0 = jnp.where(far, (below - above) / 2, 3.0)
+        beside = _cauchy(nodes, x0, jnp.where(far, y, 1.0), derivatives)
+        at_nodes = (legendre.legval(nodes, row.T) * weights for row, _ in rows)
+        pairs = zip(at_nodes, rows, strict=True)
+        return jnp.concatenate([jnp.asarray(row) @ beside[which] for row, (_, which) in pairs])
+
+    def nothing() -> Array:
+        return jnp.zeros((sum(len(row) for row, _ in rows), y.size))
+
+    found = jnp.where(
+        far[None],
+        jax.lax.cond(far.any(), by_quadrature, nothing),
+        jax.lax.cond(far.all(), nothing, by_recurrence),
+    )
+    edges = np.cumsum([len(row) for row, _ in rows])[:-1]
+    pick = jnp.split(found, edges)
     half = (expansion.upper - expansion.lower) / 2
     y = y[None]
-
-    def pick(rows: np.ndarray, which: int) -> Array:
-        """sum_n c_n of the sequence, for each row of coefficients."""
-        at_nodes = jnp.asarray(legendre.legval(nodes, rows.T) * weights)
-        return jnp.where(far[None], at_nodes @ beside[which], jnp.asarray(rows) @ near[which])
-
-    real, imag, w = expansion.linear.real, expansion.linear.imag, expansion.quadratic
-    values = jnp.concatenate([pick(real, 0) + y * pick(imag, 1), pick(w, 1) / half])
+    values = jnp.concatenate([pick[0] + y * pick[1], pick[2] / half])
     if not derivatives:
         return (values,)
-    by_x0 = jnp.concatenate([pick(real, 2) + y * pick(imag, 3), pick(w, 3) / half])
-    by_y = jnp.concatenate([pick(imag, 2) - y * pick(real, 3), y * pick(w, 4) / half])
+    by_x0 = jnp.concatenate([pick[3] + y * pick[4], pick[5] / half])
+    by_y = jnp.concatenate([pick[6] - y * pick[7], y * pick[8] / half])
     return values, by_x0, by_y
+
+
+def _combinations(expansion: Expansion, derivatives: bool) -> list[tuple[np.ndarray, int]]:
+    """Coefficients c of all sums over n of c_n times one of R, S, R', S', T (0 to 4) that the
+    integrals and, if asked for, their derivatives consist of.
+    """
+    real, imag, w = expansion.linear.real, expansion.linear.imag, expansion.quadratic
+    found = [(real, 0), (imag, 1), (w, 1)]
+    if derivatives:
+        found += [(real, 2), (imag, 3), (w, 3), (imag, 2), (real, 3), (w, 4)]
+    return found
 
 
 def _cauchy(nodes: np.ndarray, x0: Array, y: Array, derivatives: bool) -> tuple[Array, ...]:
