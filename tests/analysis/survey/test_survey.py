@@ -11,6 +11,7 @@ import zscan
 from zscan.analysis.survey.choices import variants
 from zscan.analysis.survey.command import file_name_of, write_models
 from zscan.analysis.survey.masses import masked, survey_masses
+from zscan.analysis.survey.matter import matter_deaths
 from zscan.analysis.survey.result import open_survey
 from zscan.analysis.survey.run import survey
 from zscan.analysis.survey.tables import TABLES, csv_text, table
@@ -118,6 +119,16 @@ def test_masks_of_limit_curves_do_not_count(found):
     threshold = 2 * 0.1056583755
     assert ((masses > 0.99 * threshold) & (masses < threshold)).any()
     assert masked(np.array([3.1, 2.0]), CONSTRAINTS).tolist() == [True, False]
+
+
+def test_what_dies_by_matter_alone_is_excluded_by_matter_where_it_is_said(found):
+    deaths = matter_deaths(found)
+    assert deaths
+    for point in deaths:
+        model = found.model(point.pattern)
+        (row,) = zscan.evaluate(model, point.m_X, point.g_X, constraints=["matter"]).rows
+        assert row.excluded
+        assert row.delta_chi2 == pytest.approx(point.solar + point.atmospheric, abs=0.05)
 
 
 def test_tables_and_files_tell_the_same(found, tmp_path):

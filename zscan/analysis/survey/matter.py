@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zscan.analysis.survey.result import Survey
+from zscan.analysis.survey.tiles import MATTER_COUPLING, MATTER_RATIO
 from zscan.charges.patterns import Patterns
 from zscan.constraints import measured_values
 from zscan.kernels import matter, nsi
@@ -51,18 +52,19 @@ def matter_point(
 
 
 def matter_deaths(found: Survey) -> tuple[MatterPoint, ...]:
-    """Patterns that survive but for `matter`, each at its point with the smallest ratio among the
-    masses at which it does; the smallest chi2 first.
+    """Patterns that survive but for `matter`, each at the mass and coupling at which it passes all
+    else and `matter` excludes it least; the smallest ratio first.
     """
     if WITHOUT not in found.choices:
         return ()
     without, published = found.survives(WITHOUT), found.survives()
-    points = []
+    set_name, points = found.attributes["observables"], []
     for name in found.survivors(WITHOUT):
         i = found.patterns.index(name)
         if not published[i].any():
-            mass = int(np.where(without[i], found.values["ratio"][i], np.inf).argmin())
-            at = found.cell(name, mass)
-            set_name = found.attributes["observables"]
-            points.append(matter_point(found.patterns, name, at.m_X, at.g_X, set_name))
-    return tuple(sorted(points, key=lambda point: point.solar + point.atmospheric))
+            ratio = np.where(without[i], found.values[MATTER_RATIO][i], np.inf)
+            mass = int(ratio.argmin())
+            g_X = float(found.values[MATTER_COUPLING][i, mass])
+            at = matter_point(found.patterns, name, float(found.masses[mass]), g_X, set_name)
+            points.append((float(ratio[mass]), at))
+    return tuple(point for _, point in sorted(points, key=lambda item: item[0]))

@@ -33,6 +33,7 @@ from zscan.scans.spec import hex_floats
 
 TILE_PATTERNS = 16
 PATTERN = "pattern"
+MATTER_RATIO, MATTER_COUPLING = "matter_ratio", "matter_g_X"
 # Observables of a survey beside those of its choices
 OBSERVABLES = {
     "ratio": ("largest ratio of an observable to its limit, at the point of the cell", "1"),
@@ -44,6 +45,8 @@ OBSERVABLES = {
     "joint_chi2": ("chi2 of all likelihoods at the point, with that of g-2", "1"),
     "kappa_low": ("smallest mixing that survives", "1"),
     "kappa_high": ("largest mixing that survives", "1"),
+    MATTER_RATIO: ("smallest ratio of matter at a point that passes all else", "1"),
+    MATTER_COUPLING: ("gauge coupling of that point", "1"),
 }
 
 
@@ -124,6 +127,7 @@ def evaluate_tile(spec: SurveySpec, tile: Tile) -> Rows:
     points = search.run()
     cells = _Cells(points, tile.shape)
     values, delta = cells.of_points(spec, search)
+    values |= cells.beside_matter(spec.engine)
     for choice in spec.choices:
         largest = ratios(spec.engine, choice, points.details).min(axis=1, initial=np.inf)
         values[choice.key] = cells.smallest(largest)
@@ -201,6 +205,20 @@ class _Cells:
         values |= self._mixings(np.asarray(passing.any(axis=1)))
         delta = np.where(known[:, None], details.delta_chi2[here[0], :, target], np.nan)
         return values, self._spread(cells, delta)
+
+    def beside_matter(self, engine: Engine) -> dict[str, np.ndarray]:
+        """Of points that pass everything but `matter`, the one that it excludes least."""
+        ratio, coupling = np.full(self.shape, np.inf), np.full(self.shape, np.nan)
+        if "matter" in engine.names:
+            details = self.points.details
+            passing = ratios(engine, Choice("", without="matter"), details) <= 1
+            of_matter = details.ratio[:, engine.names.index("matter")]
+            least = np.where(passing, of_matter, np.inf)
+            ratio = self.smallest(least.min(axis=1, initial=np.inf))
+            (here,) = np.nonzero(least.min(axis=1) == ratio.ravel()[self.cell[self.detailed]])
+            g_X = details.g_X[here, least[here].argmin(axis=1)]
+            coupling.ravel()[self.cell[self.detailed][here]] = g_X
+        return {MATTER_RATIO: ratio, MATTER_COUPLING: np.where(ratio < np.inf, coupling, np.nan)}
 
     def _spread(self, cells: np.ndarray, values: np.ndarray) -> np.ndarray:
         found = np.full((self.shape[0] * self.shape[1], *values.shape[1:]), np.nan)
