@@ -19,10 +19,10 @@ PACKAGES = {
         "sorted_rows third_family third_family_muons third_family_muoquark unique_charges"
     ),
     "constraints": (
-        "ALTERNATIVES Constraint ConstraintInfo ExclusionRule Measurement ObservableInfo "
+        "ALTERNATIVES Asked Constraint ConstraintInfo ExclusionRule Measurement ObservableInfo Observables Own "
         "SEARCHES constraint constraint_names data_constraints derived_observables describe "
-        "describe_observable expand_constraints general_observable is_projection "
-        "measured_constraints measured_values measurements observable_sets observables_of "
+        "describe_observable expand_constraints find_constraints general_observable is_projection "
+        "measured_constraints measured_values measurements observable_set observable_sets observables_of "
         "predict with_inputs"
     ),
     "fit": (
@@ -52,11 +52,14 @@ PACKAGES = {
 
 def test_public_names_exist():
     assert set(zscan.__all__) == {
+        "Constraint",
         "Couplings",
         "Likelihood",
+        "Measurement",
         "Model",
         "bibtex",
         "charges",
+        "constraint",
         "couplings",
         "enable_x64",
         "errors",

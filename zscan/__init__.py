@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from zscan.analysis.evaluation import evaluate as evaluate
     from zscan.analysis.survey.run import survey as survey
     from zscan.analysis.verdicts import verdict as verdict
+    from zscan.constraints.base import Constraint as Constraint
+    from zscan.constraints.measurements import Measurement as Measurement
+    from zscan.constraints.own import constraint as constraint
     from zscan.kernels.couplings import Couplings as Couplings
     from zscan.likelihood import Likelihood as Likelihood
     from zscan.likelihood import log_likelihood as log_likelihood
@@ -33,10 +36,13 @@ if TYPE_CHECKING:
     from zscan.scans.run import run_scan as run_scan
 
 _PUBLIC = {
+    "Constraint": "zscan.constraints.base",
     "Couplings": "zscan.kernels.couplings",
     "Likelihood": "zscan.likelihood",
+    "Measurement": "zscan.constraints.measurements",
     "Model": "zscan.models",
     "bibtex": "zscan.references",
+    "constraint": "zscan.constraints.own",
     "couplings": "zscan.models",
     "enable_x64": "zscan.precision",
     "evaluate": "zscan.analysis.evaluation",

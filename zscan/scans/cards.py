@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zscan.constraints import Constraint
+from zscan.constraints.own import place_of
 from zscan.errors import CardError, Fault, nearest
 from zscan.untrusted import (
     MAX_PARTS,
@@ -119,6 +121,8 @@ def _value(value: Any) -> str:
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())}}}"
+    if isinstance(value, Constraint):
+        return _value(place_of(value))
     return repr(value)
 
 
