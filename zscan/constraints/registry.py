@@ -90,6 +90,12 @@ _OBSERVABLES = {
         _branching_ratio(channel),
     )
     for channel in ("ee", "mumu", "tautau", "nunu", "hadrons", "3gamma")
+} | {
+    "branching_ratio/invisible": (
+        "branching ratio of X to neutrinos and a dark channel",
+        "1",
+        lambda point: jnp.where(point.hadrons_known, point.invisible, jnp.nan),
+    )
 }
 _BRANCHING_REFERENCES = (
     "Ilten:2018crw",
