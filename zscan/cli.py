@@ -157,6 +157,13 @@ def _survivors(arguments: argparse.Namespace) -> None:
 
 
 def _models(arguments: argparse.Namespace) -> None:
+    if arguments.output is not None:
+        from zscan.models.write import write_model
+
+        if not arguments.name:
+            raise ParameterError("-o needs the name or the path of a model")
+        print(write_model(arguments.name, arguments.output, force=arguments.force))
+        return
     for name in [arguments.name] if arguments.name else zscan.list_models():
         model = zscan.load_model(name)
         print(f"{model.name:22} {model.description}" if not arguments.name else model)
@@ -474,7 +481,14 @@ def _parser() -> argparse.ArgumentParser:
     left.add_argument("--json", action="store_true")
 
     models = verb("models", _models, "list the benchmark models, or show one model")
-    models.add_argument("name", nargs="?", help="benchmark name or path of a model file")
+    models.add_argument(
+        "name",
+        nargs="?",
+        help="benchmark name, such as B-L,neutrinos=dirac, or path of a model file: NAME.toml, or "
+        "NAME.py of DarkCast, which is read as text",
+    )
+    models.add_argument("-o", "--output", metavar="FILE.toml", help="write it as a model file")
+    models.add_argument("--force", action="store_true", help="replace an existing file")
 
     verb(
         "su5",

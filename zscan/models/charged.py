@@ -98,7 +98,8 @@ class Model(ModelType):
     g_bd of a scan, and follow charges that it changes. One that has no effect gives a
     `ModelWarning`.
 
-    An anomalous assignment gives a `ModelWarning` that names the failing sums; unusable input
+    An anomalous assignment, but for effective charges, whose anomalies are not known, gives a
+    `ModelWarning` that names the failing sums; unusable input
     raises `ModelError`. Source: arXiv:2107.07518 secs. 2 and 3.
 
     >>> model = Model("mine", L=(0, 1, -1), E=(0, 1, -1), N=(0, 1, -1), loop="mu-tau")
@@ -180,7 +181,7 @@ class Model(ModelType):
         if faults:
             raise ModelError(f"model {shown(self.name)}: " + "; ".join(faults))
         failing = [f"{name} = {value}" for name, value in self.anomalies().items() if value != 0]
-        if failing:
+        if failing and not self.vector and not self.axial:
             warnings.warn(
                 ModelWarning(
                     f"model {self.name!r} is anomalous: {', '.join(failing)}; needs further "
@@ -254,7 +255,10 @@ class Model(ModelType):
             )
         lines += _dark.text(self)
         failing = [f"{name} = {value}" for name, value in self.anomalies().items() if value != 0]
-        lines.append("  anomalous: " + ", ".join(failing) if failing else "  anomaly-free")
+        if self.vector or self.axial:
+            lines.append("  anomalies: those of effective charges are not known")
+        else:
+            lines.append("  anomalous: " + ", ".join(failing) if failing else "  anomaly-free")
         return "\n".join(lines)
 
     required = axis_order = ("m_X", "g_X")

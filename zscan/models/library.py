@@ -17,6 +17,7 @@ from zscan.errors import ModelError, UnknownNameError, nearest, shown
 from zscan.models.base import ModelType
 from zscan.models.charged import Model, benchmark, benchmark_names
 from zscan.models.dark import DARK_PARAMETERS
+from zscan.models.darkcast import from_darkcast
 from zscan.models.parameters import ParameterInfo
 from zscan.untrusted import TextError, check_table, is_file, parse_toml, read_text
 
@@ -61,7 +62,8 @@ def list_models() -> tuple[str, ...]:
 
 
 def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
-    """A model from a benchmark name, a path to a TOML file, a table, or a model itself.
+    """A model from a benchmark name, a path to a TOML file, a table, or a model itself; a file
+    NAME.py is read as a DarkCast model (`zscan.models.darkcast`), as text.
 
     A benchmark with other options is "NAME,KEY=VALUE,...": its mixing (eps, eps_over_g, loop),
     flavour change (fcnc, fcnc_scale), neutrinos and dark channel (g_chi_over_g, ...), as in a file.
@@ -100,6 +102,8 @@ def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
             f"model {shown(str(model))} is neither a benchmark nor a file; known: "
             f"{nearest(str(model), known)}"
         )
+    if path.suffix == ".py":
+        return from_darkcast(path)
     try:
         table = parse_toml(read_text(path), path)
     except TextError as error:

@@ -18,7 +18,7 @@ import zscan
 from zscan.constraints import Constraint, Own, find_constraints, observable_set, observables_of
 from zscan.errors import CardError, Fault, ZscanError, nearest
 from zscan.likelihood import Likelihood, log_likelihood
-from zscan.models import CHARGE_PARAMETERS, Model, ModelType, all_parameters, load_model
+from zscan.models import Model, ModelType, all_parameters, load_model
 from zscan.models.parameters import Parameters
 from zscan.results.grid import TileGrid, tile_grid
 from zscan.results.layout import SCHEMA_VERSION
@@ -162,8 +162,8 @@ def load_card(
         Model if model is None else model
     )  # of one that could not be read
     allowed: Parameters = all_parameters() if model is None else model.parameters
-    if model_axes:
-        allowed = {name: info for name, info in allowed.items() if name not in CHARGE_PARAMETERS}
+    taken = {name for axis in model_axes for name in axis.columns}
+    allowed = {name: info for name, info in allowed.items() if name not in taken}
     tables = card.get("axis", {})
     profiled_tables = {name: table for name, table in tables.items() if asks_for_profile(table)}
     grid_tables = {name: table for name, table in tables.items() if name not in profiled_tables}
@@ -255,12 +255,20 @@ def _models(
     if len(given) != 1:
         problem = "given together with models" if given else "missing"
         faults.append(
-            Fault("model", problem, allowed="model = NAME, or models = 'catalogue:max=10,vector'")
+            Fault(
+                "model",
+                problem,
+                allowed="model = NAME, models = 'catalogue:max=10,vector', or models = [NAMES]",
+            )
         )
         return None, ()
     if given == ["model"]:
         return _model(card["model"], raw, faults), ()
-    found = read_models(card["models"], faults)
+
+    def load(name: str) -> ModelType:
+        return load_model(_beside(name, raw))
+
+    found = read_models(card["models"], load, faults)
     return (None, ()) if found is None else (found[0], (found[1],))
 
 
@@ -269,12 +277,16 @@ def _model(value: Any, raw: RawCard, faults: list[Fault]) -> ModelType | None:
         faults.append(Fault("model", "wrong type", value, "a benchmark name, a path or a table"))
         return None
     try:
-        if isinstance(value, str) and (value.endswith(".toml") or re.search(r"[/\\]", value)):
-            return load_model(raw.folder / value)
-        return load_model(value)
+        return load_model(_beside(value, raw) if isinstance(value, str) else value)
     except ZscanError as error:
         faults.append(Fault("model", str(error)))
         return None
+
+
+def _beside(value: str, raw: RawCard) -> str | Path:
+    """The name of a model as it is, a path as one from the folder of the card on."""
+    is_path = value.endswith((".toml", ".py")) or re.search(r"[/\\]", value)
+    return raw.folder / value if is_path else value
 
 
 def _observables(card: Mapping[str, Any], raw: RawCard, faults: list[Fault]) -> str | None:
