@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -84,6 +85,13 @@ def _run(arguments: argparse.Namespace) -> None:
         progress=None if sys.stderr.isatty() else False,
     )
     print(path)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from zscan.scans.check import check_card
+
+    found = check_card(arguments.card, arguments.set)
+    print(json.dumps(found.to_table(), indent=2) if arguments.json else found)
 
 
 def _figure(arguments: argparse.Namespace) -> None:
@@ -274,9 +282,15 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def verb(
-        name: str, command: Callable[[argparse.Namespace], None], text: str
+        name: str, command: Callable[[argparse.Namespace], None], text: str, examples: str = ""
     ) -> argparse.ArgumentParser:
-        sub = verbs.add_parser(name, help=text, description=text)
+        sub = verbs.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=f"examples:\n{textwrap.indent(examples, '  ')}" if examples else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         sub.set_defaults(command=command)
         return sub
 
@@ -318,6 +332,19 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="continue with tiles that other versions of zscan, jax or numpy computed",
     )
+
+    check = verb(
+        "check",
+        _check,
+        "check a card in seconds, without compilation: every fault, the size of the grid, and "
+        "shapes, gradients and NaN of constraints of your own",
+        "zscan check card.toml\nzscan check fig2 --set axis.m_X.num=800 --json",
+    )
+    check.add_argument("card", help="path of a card, or the name of a shipped one such as fig2")
+    check.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the card"
+    )
+    check.add_argument("--json", action="store_true")
 
     figure = verb("figure", _figure, "scan and draw a figure of the paper: map and PNG")
     figure.add_argument("number", help="number of the figure, or all")

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -216,3 +217,61 @@ def test_measurements_are_checked():
         with pytest.raises(ParameterError, match=message):
             zscan.Measurement(1.0, **arguments)
     assert zscan.Measurement(1.0, 0.2).error_minus == 0.2
+
+
+def test_check_of_a_card(place, capsys):
+    from zscan.cli import main
+    from zscan.scans.check import check_card
+
+    found = check_card(GRID)
+    (item,) = found.own
+    assert (found.points, item.points, item.applies) == (12, 12, 12)
+    assert item.depends_on == ("m_X", "g_X")
+    assert not item.warnings
+    assert "no fault" in str(found)
+    Path("card.toml").write_text(zscan.scans.cards.to_toml(GRID))  # where the module stands
+    assert main(["check", "card.toml", "--set", "axis.m_X.num=5"]) == 0
+    assert f"muon_axial ({place}): shapes, values and gradients" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda point: jnp.sqrt(point.virtual.mu.V - 1e-3), "not finite at .* points"),
+        (lambda point: jnp.where(point.virtual.mu.V > 0, 1.0, 0.0) * np.ones(2), "shape"),
+        (lambda point: point.virtual.mu.V if point.m_X.max() > 0 else 0.0, "TracerBool"),
+        (lambda point: jnp.sqrt(jnp.abs(point.virtual.mu.V * (point.m_X - 0.01))), "gradient"),
+    ],
+)
+def test_check_finds_what_a_scan_or_a_fit_would_not_survive(function, message):
+    from zscan.scans.check import check_card
+
+    item = zscan.Constraint(
+        "bad", predict=lambda point: _zero(point, function), measurement=MEASUREMENT
+    )
+    with pytest.raises(CardError, match=message) as caught:
+        check_card(GRID | {"constraints": [item], "output": {}})
+    assert {fault.path for fault in caught.value.faults} == {"constraints.bad"}
+
+
+def _zero(point, function):
+    """A function that is harmless at zero coupling, where every likelihood looks first."""
+    if isinstance(point.virtual.mu.V, jax.core.Tracer):
+        return function(point)
+    return function(point) if np.any(point.virtual.mu.V) else 0.0
+
+
+def test_check_warns_of_what_constrains_nothing():
+    from zscan.scans.check import check_card
+
+    far = zscan.Constraint(
+        "far",
+        predict=lambda point: point.virtual.mu.V,
+        measurement=MEASUREMENT,
+        m_X_range=(10.0, 20.0),
+    )
+    flat = zscan.Constraint("flat", predict=lambda point: 1.0, measurement=MEASUREMENT)
+    found = check_card(GRID | {"constraints": [far, flat], "output": {}})
+    assert [item.applies for item in found.own] == [0, 12]
+    assert "applies nowhere on the grid" in str(found)
+    assert "depends on none of the axes" in str(found)
