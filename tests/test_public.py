@@ -64,6 +64,7 @@ def test_public_names_exist():
         "enable_x64",
         "errors",
         "evaluate",
+        "export",
         "fit",
         "open_fit",
         "kernels",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zscan.models import load_model as load_model
     from zscan.precision import enable_x64 as enable_x64
     from zscan.references import bibtex as bibtex
+    from zscan.results.export import export as export
     from zscan.results.fits import open_fit as open_fit
     from zscan.results.load import open_scan as open_scan
     from zscan.scans.run import merge_scan as merge_scan
@@ -46,6 +47,7 @@ _PUBLIC = {
     "couplings": "zscan.models",
     "enable_x64": "zscan.precision",
     "evaluate": "zscan.analysis.evaluation",
+    "export": "zscan.results.export",
     "list_models": "zscan.models",
     "load_model": "zscan.models",
     "log_likelihood": "zscan.likelihood",

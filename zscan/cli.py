@@ -204,6 +204,18 @@ def _merge(arguments: argparse.Namespace) -> None:
     print(zscan.merge_scan(arguments.map, partial=arguments.partial, force=arguments.force))
 
 
+def _export(arguments: argparse.Namespace) -> None:
+    print(
+        zscan.export(
+            arguments.map,
+            arguments.to,
+            arguments.output,
+            constraints=arguments.constraints,
+            force=arguments.force,
+        )
+    )
+
+
 def _cite(arguments: argparse.Namespace) -> None:
     from zscan.results.schema import info
 
@@ -584,6 +596,22 @@ def _parser() -> argparse.ArgumentParser:
         ("cite", _cite, "BibTeX of everything a map rests on"),
     ):
         verb(name, command, text).add_argument("map", metavar="MAP.h5")
+    export = verb(
+        "export",
+        _export,
+        "write a map for other programs: contours as CSV or as a HEPData submission, all as netCDF",
+        "zscan export results/fig2.h5 --to csv\n"
+        "zscan export results/fig2.h5 --to hepdata -o fig2.zip --constraints 'trident_*' borexino",
+    )
+    export.add_argument("map", metavar="MAP.h5")
+    export.add_argument("--to", required=True, help="csv, hepdata or netcdf")
+    export.add_argument(
+        "-o", "--output", metavar="FILE", help="file to write (default: MAP.csv, MAP.zip or MAP.nc)"
+    )
+    export.add_argument(
+        "--constraints", nargs="+", metavar="NAME", help="names or patterns (default: all)"
+    )
+    export.add_argument("--force", action="store_true", help="replace an existing export")
     merge = verb("merge", _merge, "join the tiles of a scan into its map")
     merge.add_argument("map", metavar="OUT.h5")
     merge.add_argument("--force", action="store_true", help="replace an existing map")
