@@ -19,11 +19,11 @@ PACKAGES = {
         "sorted_rows third_family third_family_muons third_family_muoquark unique_charges"
     ),
     "constraints": (
-        "ALTERNATIVES Constraint ConstraintInfo ExclusionRule Measurement ObservableInfo "
-        "SEARCHES constraint constraint_names data_constraints derived_observables describe "
-        "describe_observable expand_constraints general_observable is_projection "
-        "measured_constraints measured_values measurements observable_sets observables_of "
-        "predict with_inputs"
+        "ALTERNATIVES Asked Constraint ConstraintInfo ExclusionRule Measurement ObservableInfo "
+        "Observables Own SEARCHES constraint constraint_names data_constraints "
+        "derived_observables describe describe_observable expand_constraints find_constraints "
+        "general_observable is_projection measured_constraints measured_values measurements "
+        "observable_set observable_sets observables_of predict with_inputs"
     ),
     "fit": (
         "FitResult FittedCard Minimum Normal Parameter Problem Profile Samples Toys "
@@ -52,15 +52,19 @@ PACKAGES = {
 
 def test_public_names_exist():
     assert set(zscan.__all__) == {
+        "Constraint",
         "Couplings",
         "Likelihood",
+        "Measurement",
         "Model",
         "bibtex",
         "charges",
+        "constraint",
         "couplings",
         "enable_x64",
         "errors",
         "evaluate",
+        "export",
         "fit",
         "open_fit",
         "kernels",

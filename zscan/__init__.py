@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from zscan.analysis.survey.run import survey as survey
     from zscan.analysis.verdicts import verdict as verdict
     from zscan.compilation import keep_programs as keep_programs
+    from zscan.constraints.base import Constraint as Constraint
+    from zscan.constraints.measurements import Measurement as Measurement
+    from zscan.constraints.own import constraint as constraint
     from zscan.kernels.couplings import Couplings as Couplings
     from zscan.likelihood import Likelihood as Likelihood
     from zscan.likelihood import log_likelihood as log_likelihood
@@ -28,19 +31,24 @@ if TYPE_CHECKING:
     from zscan.models import load_model as load_model
     from zscan.precision import enable_x64 as enable_x64
     from zscan.references import bibtex as bibtex
+    from zscan.results.export import export as export
     from zscan.results.fits import open_fit as open_fit
     from zscan.results.load import open_scan as open_scan
     from zscan.scans.run import merge_scan as merge_scan
     from zscan.scans.run import run_scan as run_scan
 
 _PUBLIC = {
+    "Constraint": "zscan.constraints.base",
     "Couplings": "zscan.kernels.couplings",
     "Likelihood": "zscan.likelihood",
+    "Measurement": "zscan.constraints.measurements",
     "Model": "zscan.models",
     "bibtex": "zscan.references",
+    "constraint": "zscan.constraints.own",
     "couplings": "zscan.models",
     "enable_x64": "zscan.precision",
     "evaluate": "zscan.analysis.evaluation",
+    "export": "zscan.results.export",
     "keep_programs": "zscan.compilation",
     "list_models": "zscan.models",
     "load_model": "zscan.models",

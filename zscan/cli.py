@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -88,6 +89,13 @@ def _run(arguments: argparse.Namespace) -> None:
     print(path)
 
 
+def _check(arguments: argparse.Namespace) -> None:
+    from zscan.scans.check import check_card
+
+    found = check_card(arguments.card, arguments.set)
+    print(json.dumps(found.to_table(), indent=2) if arguments.json else found)
+
+
 def _figure(arguments: argparse.Namespace) -> None:
     from zscan.results.figures import FIGURES
     from zscan.scans.figure import make_figures
@@ -159,6 +167,13 @@ def _survivors(arguments: argparse.Namespace) -> None:
 
 
 def _models(arguments: argparse.Namespace) -> None:
+    if arguments.output is not None:
+        from zscan.models.write import write_model
+
+        if not arguments.name:
+            raise ParameterError("-o needs the name or the path of a model")
+        print(write_model(arguments.name, arguments.output, force=arguments.force))
+        return
     for name in [arguments.name] if arguments.name else zscan.list_models():
         model = zscan.load_model(name)
         print(f"{model.name:22} {model.description}" if not arguments.name else model)
@@ -189,6 +204,18 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 def _merge(arguments: argparse.Namespace) -> None:
     print(zscan.merge_scan(arguments.map, partial=arguments.partial, force=arguments.force))
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    print(
+        zscan.export(
+            arguments.map,
+            arguments.to,
+            arguments.output,
+            constraints=arguments.constraints,
+            force=arguments.force,
+        )
+    )
 
 
 def _cite(arguments: argparse.Namespace) -> None:
@@ -269,9 +296,15 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def verb(
-        name: str, command: Callable[[argparse.Namespace], None], text: str
+        name: str, command: Callable[[argparse.Namespace], None], text: str, examples: str = ""
     ) -> argparse.ArgumentParser:
-        sub = verbs.add_parser(name, help=text, description=text)
+        sub = verbs.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=f"examples:\n{textwrap.indent(examples, '  ')}" if examples else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         sub.set_defaults(command=command)
         return sub
 
@@ -313,6 +346,19 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="continue with tiles that other versions of zscan, jax or numpy computed",
     )
+
+    check = verb(
+        "check",
+        _check,
+        "check a card in seconds, without compilation: every fault, the size of the grid, and "
+        "shapes, gradients and NaN of constraints of your own",
+        "zscan check card.toml\nzscan check fig2 --set axis.m_X.num=800 --json",
+    )
+    check.add_argument("card", help="path of a card, or the name of a shipped one such as fig2")
+    check.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the card"
+    )
+    check.add_argument("--json", action="store_true")
 
     figure = verb("figure", _figure, "scan and draw a figure of the paper: map and PNG")
     figure.add_argument("number", help="number of the figure, or all")
@@ -476,7 +522,14 @@ def _parser() -> argparse.ArgumentParser:
     left.add_argument("--json", action="store_true")
 
     models = verb("models", _models, "list the benchmark models, or show one model")
-    models.add_argument("name", nargs="?", help="benchmark name or path of a model file")
+    models.add_argument(
+        "name",
+        nargs="?",
+        help="benchmark name, such as B-L,neutrinos=dirac, or path of a model file: NAME.toml, or "
+        "NAME.py of DarkCast, which is read as text",
+    )
+    models.add_argument("-o", "--output", metavar="FILE.toml", help="write it as a model file")
+    models.add_argument("--force", action="store_true", help="replace an existing file")
 
     verb(
         "su5",
@@ -545,6 +598,22 @@ def _parser() -> argparse.ArgumentParser:
         ("cite", _cite, "BibTeX of everything a map rests on"),
     ):
         verb(name, command, text).add_argument("map", metavar="MAP.h5")
+    export = verb(
+        "export",
+        _export,
+        "write a map for other programs: contours as CSV or as a HEPData submission, all as netCDF",
+        "zscan export results/fig2.h5 --to csv\n"
+        "zscan export results/fig2.h5 --to hepdata -o fig2.zip --constraints 'trident_*' borexino",
+    )
+    export.add_argument("map", metavar="MAP.h5")
+    export.add_argument("--to", required=True, help="csv, hepdata or netcdf")
+    export.add_argument(
+        "-o", "--output", metavar="FILE", help="file to write (default: MAP.csv, MAP.zip or MAP.nc)"
+    )
+    export.add_argument(
+        "--constraints", nargs="+", metavar="NAME", help="names or patterns (default: all)"
+    )
+    export.add_argument("--force", action="store_true", help="replace an existing export")
     merge = verb("merge", _merge, "join the tiles of a scan into its map")
     merge.add_argument("map", metavar="OUT.h5")
     merge.add_argument("--force", action="store_true", help="replace an existing map")

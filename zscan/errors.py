@@ -39,6 +39,10 @@ class UnknownNameError(ZscanError):
     """A name (model, constraint, observable set, reference) that zscan does not know."""
 
 
+class ConstraintError(ZscanError):
+    """A constraint of a user that cannot be used: its fields, its module, or what it computes."""
+
+
 class PrecisionError(ZscanError):
     """A kernel was traced in float32, where its accuracy is not proven."""
 

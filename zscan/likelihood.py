@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -20,23 +20,29 @@ from jaxtyping import Float
 from zscan.constraints import (
     ALTERNATIVES,
     SEARCHES,
+    Asked,
+    Constraint,
     ConstraintInfo,
     Measurement,
     ObservableInfo,
+    Observables,
+    Own,
     derived_observables,
     describe,
     describe_observable,
-    expand_constraints,
+    find_constraints,
     general_observable,
     is_projection,
     measured_values,
+    observable_set,
     predict,
     with_inputs,
 )
 from zscan.constraints.curves import load_curve
 from zscan.constraints.exclusion import COUPLINGS
+from zscan.constraints.own import fingerprint
 from zscan.constraints.zero import observable_at_zero
-from zscan.errors import UnknownNameError, nearest
+from zscan.errors import ConstraintError, UnknownNameError, nearest
 from zscan.limits import Limit, ProductionTable, load
 from zscan.models import Model, ModelType, load_model
 from zscan.models.parameters import THEORY
@@ -87,12 +93,30 @@ class Likelihood:
     of the arguments; `terms` gives each delta chi2 by name, NaN where a constraint does not apply.
     `constraints` are the names of all terms, `summed` those that enter the sum: projections never
     do, and of measurements of one quantity or in the same data (trident_ccfr and trident_nutev, for
-    example) only the first. `chi2_zero` is each chi2 at zero coupling."""
+    example) only the first. `chi2_zero` is each chi2 at zero coupling. `observables` is the set as
+    text (`zscan.constraints.observable_set`), `own` the constraints of a user among the terms.
+    """
 
     model: ModelType
     constraints: tuple[str, ...]
     observables: str
     chi2_zero: Mapping[str, float]
+    own: Own = field(default_factory=dict)
+
+    @property
+    def measured(self) -> dict[str, Measurement]:
+        """The measurement of every constraint that zscan knows, and of the user's own ones."""
+        own = {name: item.measurement for name, item in self.own.items() if item.measurement}
+        return measured_values(self.observables) | own if own else measured_values(self.observables)
+
+    @property
+    def asked(self) -> tuple[str | Constraint, ...]:
+        """Its constraints as `log_likelihood` takes them."""
+        return tuple(self.own.get(name, name) for name in self.constraints)
+
+    def of(self, constraints: Sequence[str]) -> Likelihood:
+        """The likelihood of some of its constraints, by name."""
+        return replace(self, constraints=tuple(constraints))
 
     @property
     def summed(self) -> tuple[str, ...]:
@@ -173,7 +197,7 @@ class Likelihood:
             for name in list(values)
             if name.startswith(THEORY)
         }
-        data = dict(measured_values(self.observables))
+        data = dict(self.measured)
         for name, shifted in (measured or {}).items():
             (array,) = as_float64(shifted)
             data[name] = replace(data[name], value=array)  # type: ignore[arg-type]
@@ -189,7 +213,7 @@ class Likelihood:
             valid = valid & representable
             values[name] = jnp.where(representable, values[name], 1.0)
         point = self.model.point(values)
-        predictions = predict(self.constraints, point, data)
+        predictions = predict(self.constraints, point, data, self.own)
         terms = {
             name: self._term(name, prediction, valid, data[name], pulls.get(name))
             for name, prediction in predictions.items()
@@ -231,7 +255,7 @@ class Likelihood:
             valid,
             {
                 key: jnp.where(valid, derived.get(key, none), jnp.nan)
-                for key in derived_observables(self.model, name)
+                for key in derived_observables(self.model, name, self.own)
             },
         )
 
@@ -248,9 +272,7 @@ class Likelihood:
         `zscan.constraints.exclusion.COUPLINGS` in place of the model's coupling, all other
         parameters as given. Raises as `evaluate`."""
         terms = self.evaluate(parameters) if terms is None else terms
-        rules = {
-            name: measured_values(self.observables)[name].exclusion for name in self.constraints
-        }
+        rules = {name: self.measured[name].exclusion for name in self.constraints}
         profiled = tuple(
             name for name, rule in rules.items() if rule.delta_chi2_excluded is not None
         )
@@ -281,9 +303,12 @@ class Likelihood:
 
         Raises `UnknownNameError` for an observable that it does not have.
         """
-        infos = {name: describe(name, self.observables) for name in with_inputs(self.constraints)}
+        needed = with_inputs(self.constraints, self.own)
+        infos = {name: describe(name, self.observables, self.own) for name in needed}
         observables = {
-            name: describe_observable(name, self.model, self.constraints, self.observables)
+            name: describe_observable(
+                name, self.model, self.constraints, self.observables, self.own
+            )
             for name in stored
         }
         described: list[ConstraintInfo | ObservableInfo] = [*infos.values(), *observables.values()]
@@ -297,44 +322,52 @@ class Likelihood:
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """Everything beside the parameters that the numbers depend on: measurements and digests of
-        kernel tables.
+        """Everything beside the parameters that the numbers depend on: measurements, code of
+        constraints of a user, and digests of kernel tables.
         """
         tables = resources.files("zscan.kernels").joinpath("tables").iterdir()
-        measured = {
-            name: measured_values(self.observables)[name] for name in with_inputs(self.constraints)
-        }
+        every = self.measured
+        measured = {name: every[name] for name in with_inputs(self.constraints, self.own)}
+        own = {name: fingerprint(self.own[name]) for name in self.constraints if name in self.own}
         curves = {
             name: load_curve(item.options["curve"]).digest
             for name, item in measured.items()
             if "curve" in item.options
         }
-        return ({"curves": curves} if curves else {}) | {
-            "measurements": {name: item.to_table() for name, item in measured.items()},
-            "limits": {
-                name: _limit_digest(SEARCHES[name]) for name in self.constraints if name in SEARCHES
-            },
-            "tables": {
-                entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
-                for entry in sorted(tables, key=lambda entry: entry.name)
-                if entry.is_file()
-            },
-        }
+        return (
+            ({"curves": curves} if curves else {})
+            | ({"own": own} if own else {})
+            | {
+                "measurements": {name: item.to_table() for name, item in measured.items()},
+                "limits": {
+                    name: _limit_digest(SEARCHES[name])
+                    for name in self.constraints
+                    if name in SEARCHES
+                },
+                "tables": {
+                    entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
+                    for entry in sorted(tables, key=lambda entry: entry.name)
+                    if entry.is_file()
+                },
+            }
+        )
 
 
 def log_likelihood(
     model: ModelType | str,
-    constraints: str | Sequence[str] | None = None,
-    observables: str = "paper",
+    constraints: Asked | None = None,
+    observables: Observables = "paper",
 ) -> Likelihood:
     """The likelihood f(m_X, g_X, eps=0.) of a model (name, path or `Model`) for named constraints.
 
-    Names may be shell patterns. None means all measurements; limit curves must be asked for
-    ("kmunux", "searches/*"), because the form of their likelihood is assumed. `observables` is the
-    set of measurements. For "muon-effective" the second argument is g_V, and g_sb is profiled
-    inside its bound; further parameters go through `Likelihood.evaluate`. The result is pure: it
-    can be jitted, vmapped and differentiated. Raises `UnknownNameError` and `ModelError`. Source:
-    arXiv:2107.07518 sec. 3.
+    Names may be shell patterns; constraints of a user are objects, or "package.module:NAME", see
+    `zscan.Constraint`. None means all measurements; limit curves must be asked for ("kmunux",
+    "searches/*"), because the form of their likelihood is assumed. `observables` is the set of
+    measurements: a name, a file or a table, see `zscan.constraints.observable_set`. For
+    "muon-effective" the second argument is g_V, and g_sb is profiled inside its bound; further
+    parameters go through `Likelihood.evaluate`. The result is pure: it can be jitted, vmapped and
+    differentiated. Raises `UnknownNameError`, `ModelError`, `ParameterError` and `ConstraintError`.
+    Source: arXiv:2107.07518 sec. 3.
 
     >>> f = log_likelihood("Lmu-Ltau", ["delta_a_mu"])
     >>> # best fit of g-2 alone: 18.1/2 better than the Standard Model
@@ -342,16 +375,48 @@ def log_likelihood(
     9.05
     """
     model = load_model(model)
-    names = expand_constraints(model.constraints if constraints is None else constraints)
+    names, own = find_constraints(model.constraints if constraints is None else constraints)
+    observables = observable_set(observables)
     for name in names:
         if model.constraints is not None and name not in model.constraints:
             allowed = ", ".join(model.constraints)
             raise UnknownNameError(
                 f"{name!r} does not apply to the model {model.name}; allowed: {allowed}"
             )
-    return Likelihood(
-        model, names, observables, {name: _chi2_at_zero(name, observables) for name in names}
+    zero = {
+        name: _own_chi2_at_zero(own[name], observables)
+        if name in own
+        else _chi2_at_zero(name, observables)
+        for name in names
+    }
+    return Likelihood(model, names, observables, zero, own)
+
+
+_NO_COUPLING = {"g_X": 0.0, "g_sb": 0.0, "g_sd": 0.0, "g_bd": 0.0}
+_MASS = 0.1  # GeV, at which there is no X
+
+
+def _own_chi2_at_zero(item: Constraint, observables: str) -> float:
+    """chi2 without X of a constraint of a user, at a mass in its range; raises `ConstraintError`
+    where there is none.
+    """
+    low, high = item.m_X_range
+    m_X = _MASS if low <= _MASS <= high else min(max(low, high / 2), 2 * max(low, _MASS))
+    likelihood = Likelihood(
+        Model("no X"), (item.name,), observables, {item.name: 0.0}, {item.name: item}
     )
+    term = likelihood.evaluate({"m_X": m_X} | _NO_COUPLING)[item.name]
+    if jnp.ndim(term.observable):
+        raise ConstraintError(
+            f"constraint {item.name!r}: its observable has the shape "
+            f"{jnp.shape(term.observable)} at one point; allowed: what broadcasts against m_X"
+        )
+    if bool(term.valid) and not bool(jnp.isfinite(term.delta_chi2)):
+        raise ConstraintError(
+            f"constraint {item.name!r}: its observable is {float(term.observable):g} at zero "
+            f"coupling (m_X = {m_X:g} GeV), so that delta chi2 has no zero"
+        )
+    return float(term.delta_chi2) if bool(term.valid) else 0.0
 
 
 @cache
@@ -372,8 +437,7 @@ def computed_at_zero(name: str, observables: str) -> float:
     does not apply.
     """
     likelihood = Likelihood(Model("no X"), (name,), observables, {name: 0.0})
-    couplings = {"g_X": 0.0, "g_sb": 0.0, "g_sd": 0.0, "g_bd": 0.0}
-    return float(likelihood.evaluate({"m_X": 0.1} | couplings)[name].observable)
+    return float(likelihood.evaluate({"m_X": _MASS} | _NO_COUPLING)[name].observable)
 
 
 def _limit_digest(name: str) -> str:

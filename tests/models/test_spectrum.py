@@ -63,6 +63,8 @@ def test_universal_quarks(q, electron, muon):
 def test_universal_quarks_of_the_chiral_benchmarks_and_third_family():
     for name in list_models():
         model = load_model(name)
+        if any(model.anomalies().values()) or name == "R":
+            continue  # leptons that do not balance the quarks, right-handed currents
         q = sum(model.triple("Q")) / 3
         assert beta_coefficients(model).b_YX == 16 * q  # the sum over families matters only
         assert beta_coefficients(model).b_YY == F(41, 6)

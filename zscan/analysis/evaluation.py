@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from jax import Array
 
 from zscan.compilation import run_once
-from zscan.constraints import data_constraints
+from zscan.constraints import Asked, Observables, data_constraints
 from zscan.errors import ParameterError
 from zscan.likelihood import Likelihood, Term, log_likelihood
 from zscan.models import ModelType, load_model
@@ -104,8 +104,8 @@ def evaluate(
     g_X: float,
     eps: float = 0.0,
     *,
-    constraints: str | Sequence[str] | None = None,
-    observables: str = "paper",
+    constraints: Asked | None = None,
+    observables: Observables = "paper",
     others: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """Every constraint of `model` at one point: predicted observable, measurement, delta chi2,
@@ -155,7 +155,7 @@ def evaluate(
         )
     finite = {row.constraint: row.delta_chi2 for row in rows if math.isfinite(row.delta_chi2)}
     total = -sum(finite.get(name, 0.0) for name in likelihood.summed) / 2
-    return Evaluation(used.name, parameters, observables, total, tuple(rows))
+    return Evaluation(used.name, parameters, likelihood.observables, total, tuple(rows))
 
 
 @in_float64

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from zscan.constraints import data_constraints, measured_values
+from zscan.constraints import Asked, Observables, data_constraints
 from zscan.errors import ParameterError
 from zscan.likelihood import log_likelihood
 from zscan.models import ModelType, load_model
@@ -75,8 +75,8 @@ def verdict(
     masses: Interval = (1e-3, 10.0),
     points: int = 400,
     eps_over_g: float = 0.0,
-    observables: str = "paper",
-    constraints: str | Sequence[str] | None = None,
+    observables: Observables = "paper",
+    constraints: Asked | None = None,
 ) -> Verdict:
     """At which masses `model` explains g-2 within `n_sigma`, passing every constraint, and what
     excludes the rest.
@@ -105,9 +105,8 @@ def verdict(
         loaded, data_constraints() if constraints is None else constraints, observables
     )
     names = [name for name in chosen.summed if name != "delta_a_mu"]
-    likelihood = log_likelihood(loaded, ["delta_a_mu"], observables)
-    others = log_likelihood(loaded, names, observables)
-    measured = measured_values(observables)
+    likelihood = log_likelihood(loaded, ["delta_a_mu"], chosen.observables)
+    others, measured = chosen.of(names), chosen.measured
     band = measured["delta_a_mu"]
     lower = max(band.value - n_sigma * band.error_minus, 0.0)
     target = np.linspace(lower, band.value + n_sigma * band.error_plus, _BAND_POINTS)

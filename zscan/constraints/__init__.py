@@ -2,7 +2,14 @@
 
 from zscan.constraints.base import Constraint
 from zscan.constraints.exclusion import ExclusionRule
-from zscan.constraints.measurements import Measurement, measurements, observable_sets
+from zscan.constraints.measurements import (
+    Measurement,
+    Observables,
+    measurements,
+    observable_set,
+    observable_sets,
+)
+from zscan.constraints.own import Asked, Own
 from zscan.constraints.registry import (
     ALTERNATIVES,
     ConstraintInfo,
@@ -14,6 +21,7 @@ from zscan.constraints.registry import (
     describe,
     describe_observable,
     expand_constraints,
+    find_constraints,
     general_observable,
     is_projection,
     measured_constraints,
@@ -27,11 +35,14 @@ from zscan.constraints.searches import SEARCHES
 __all__ = [
     "ALTERNATIVES",
     "SEARCHES",
+    "Asked",
     "Constraint",
     "ConstraintInfo",
     "ExclusionRule",
     "Measurement",
     "ObservableInfo",
+    "Observables",
+    "Own",
     "constraint",
     "constraint_names",
     "data_constraints",
@@ -39,11 +50,13 @@ __all__ = [
     "describe",
     "describe_observable",
     "expand_constraints",
+    "find_constraints",
     "general_observable",
     "is_projection",
     "measured_constraints",
     "measured_values",
     "measurements",
+    "observable_set",
     "observable_sets",
     "observables_of",
     "predict",

@@ -13,6 +13,8 @@ from zscan.kernels import cosmology
 def _n_eff(point: Point, _: Measured) -> Prediction:
     """Does not apply to an X that was never in equilibrium, that is too heavy, or that heats
     photons, see `cosmology.applies`; it does to an X without any coupling, which changes nothing.
+    Nor does it apply to an X that decays to light particles beyond the Standard Model, which count
+    themselves: a dark channel, light right-handed neutrinos.
     """
     x = point.virtual
     absent = jnp.ones((), bool)
@@ -21,6 +23,9 @@ def _n_eff(point: Point, _: Measured) -> Prediction:
     applies = absent | cosmology.applies(
         point.m_X, x.nu_e, x.nu_mu, x.nu_tau, point.branching_ratios["nunu"]
     )
+    further = [*(x.nu_R or ()), *([] if x.dark is None else [x.dark])]
+    for width in further:
+        applies = absent | (applies & (width == 0))
     value: Array = jnp.where(absent, cosmology.N_EFF_SM, cosmology.n_eff(point.m_X))
     return Prediction(value, applies=applies)
 

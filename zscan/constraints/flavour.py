@@ -62,9 +62,7 @@ def g_uc(point: Point) -> Array:
 
 
 def _d_to_pi(point: Point, _: Measured) -> Prediction:
-    return Prediction(
-        charm.branching_ratio_dpi(point.m_X, g_uc(point)) * point.branching_ratios["nunu"]
-    )
+    return Prediction(charm.branching_ratio_dpi(point.m_X, g_uc(point)) * point.invisible)
 
 
 CONSTRAINTS = (

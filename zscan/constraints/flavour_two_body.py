@@ -30,11 +30,12 @@ Masses = tuple[float, float]  # of the decaying and of the other produced partic
 
 
 def unseen(point: Point, length: float, p: Array | float) -> Array:
-    """The probability that X is not seen: it decays to neutrinos, or `length` [m] away from where
-    it was made with momentum p [GeV].
+    """The probability that X is not seen: it decays invisibly, or `length` [m] away from where it
+    was made with momentum p [GeV].
     """
-    nunu = point.branching_ratios["nunu"]
-    return nunu + (1 - nunu) * _flight.escaped(point.m_X, point.width, length, p)
+    return point.invisible + (1 - point.invisible) * _flight.escaped(
+        point.m_X, point.width, length, p
+    )
 
 
 def _deviation(

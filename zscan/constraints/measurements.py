@@ -1,50 +1,59 @@
 """Measurements: what a value and its errors say of a prediction; observable sets, one TOML file
-each.
+each, and those of a user.
 """
 
 from __future__ import annotations
 
 import math
+import numbers
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
 from zscan.constraints.exclusion import ExclusionRule
-from zscan.errors import ParameterError, UnknownNameError, nearest
+from zscan.constraints.own_sets import BASE_SET as BASE_SET
+from zscan.constraints.own_sets import changed_tables, set_text
+from zscan.errors import ParameterError, UnknownNameError, nearest, shown
 from zscan.limits import Limit
 from zscan.results.levels import two_sided
 
-BASE_SET = "paper"
+FORMS = ("background", "counting", "chi2")
+Observables = str | Path | Mapping[str, Any]  # a set, see `observable_set`
 
 
 @dataclass(frozen=True)
 class Measurement:
     """A measured value of an observable.
 
-    `error_plus` and `error_minus` are one standard deviation upwards and downwards from `value`.
-    Excluded, at confidence level `cl`, is an observable above `excluded_above`, or one of the form
-    "chi2" more than `delta_chi2_excluded` above its minimum over the coupling at the same mass (see
-    `exclusion`); `band` is the level in words: how a measurement without a limit is drawn, or a
-    one-sided level. `status` is "published",
-    or "provisional" for a number that could not be checked against its publication or rests on a
+    `error`, or `error_plus` and `error_minus`, are one standard deviation upwards and downwards
+    from `value`. Excluded, at confidence level `cl`, is an observable above `excluded_above`, or
+    one of the form "chi2" more than `delta_chi2_excluded` above its minimum over the coupling at
+    the same mass (see `exclusion`); with neither it excludes nothing. `band` is the level in words:
+    how a measurement without a limit is drawn, or a one-sided level. `status` is "published", or
+    "provisional" for a number that could not be checked against its publication or rests on a
     choice; `note` says which. `options` are choices of the prediction, or numbers that it needs,
     which belong to the set. `form` is "background" for a (split) normal likelihood, "counting" for
     events without background: chi2 = deviation/error_plus, "chi2" for an observable that is a chi2
     itself. `theory_error` is one standard deviation of the prediction; `theory_included` says that
     it is part of the errors. It matters where the theory is a parameter of its own, "theory.NAME"
-    in standard deviations."""
+    in standard deviations. Raises `ParameterError` for what cannot be used, with every fault.
+
+    >>> print(Measurement(2.5e-9, error=0.6e-9, references=("Muong-2:2021ojo",)))
+    2.5e-09 +- 6e-10
+    """
 
     value: float
-    error_plus: float
-    error_minus: float
-    cl: float
-    references: tuple[str, ...]
+    error_plus: float = math.nan  # not given
+    error_minus: float = math.nan
+    cl: float = 0.95
+    references: tuple[str, ...] = ()
     status: str = "published"
     excluded_above: float | None = None
     delta_chi2_excluded: float | None = None
@@ -54,6 +63,49 @@ class Measurement:
     form: str = "background"
     theory_error: float = 0.0
     theory_included: bool = True
+    error: InitVar[float | None] = None
+
+    def __post_init__(self, error: float | None) -> None:
+        missing = [_not_given(end) for end in (self.error_plus, self.error_minus)]
+        if not all(missing) if error is not None else missing == [True, False]:
+            raise ParameterError("a measurement has an error, or error_plus and error_minus")
+        if error is not None:
+            object.__setattr__(self, "error_plus", error)
+        if missing[1]:
+            object.__setattr__(self, "error_minus", self.error_plus)
+        if isinstance(self.references, str):
+            object.__setattr__(self, "references", (self.references,))
+        object.__setattr__(self, "references", tuple(self.references))
+        if faults := list(self._faults()):
+            raise ParameterError(f"measurement {shown(self.value)}: " + "; ".join(faults))
+
+    def _faults(self) -> Iterator[str]:
+        """What is wrong; arrays, which take the place of values in toys, are not looked at."""
+        for key in ("value", "error_plus", "error_minus", "cl", "theory_error"):
+            value = getattr(self, key)
+            if isinstance(value, Array):
+                continue
+            number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+            if not number or not math.isfinite(value):
+                yield f"{key} = {shown(value)} is no finite number"
+            elif (key.startswith("error") and value <= 0 and self.form != "chi2") or (
+                key == "theory_error" and value < 0
+            ):
+                yield f"{key} = {value:g} is not positive"
+            elif key == "cl" and not 0 < value < 1:
+                yield f"cl = {value:g}; allowed: between 0 and 1, such as 0.95"
+        for key in ("excluded_above", "delta_chi2_excluded"):
+            value = getattr(self, key)
+            number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+            if value is not None and (not number or not math.isfinite(value)):
+                yield f"{key} = {shown(value)} is no finite number"
+        if self.form not in FORMS:
+            yield f"form = {shown(self.form)}; {nearest(str(self.form), FORMS)}"
+        for key in ("status", "band", "note"):
+            if not isinstance(getattr(self, key), str):
+                yield f"{key} = {shown(getattr(self, key))} is no text"
+        if not all(isinstance(key, str) and key for key in self.references):
+            yield f"references = {shown(self.references)}; allowed: BibTeX keys or arXiv ids"
 
     @property
     def exclusion(self) -> ExclusionRule:
@@ -150,6 +202,10 @@ class Measurement:
         return asdict(self) | {"references": list(self.references)}
 
 
+def _not_given(error: Any) -> bool:
+    return isinstance(error, float) and math.isnan(error)
+
+
 def chi2_quantile(cl: float) -> float:
     """What chi2 of one degree of freedom exceeds with the probability 1 - cl.
 
@@ -188,68 +244,120 @@ def observable_sets() -> tuple[str, ...]:
     )
 
 
-@cache
-def measurements(observables: str) -> dict[str, Measurement]:
-    """The measurements of an observable set by constraint name; raises `UnknownNameError` for an
-    unknown set.
+def observable_set(observables: Observables, folder: Path | None = None) -> str:
+    """The text that stands for an observable set everywhere: its name, or a base and all that is
+    changed in it, as TOML after semicolons.
 
-    After the name of the set, numbers or options of its measurements may be changed, as TOML after
-    semicolons: "paper; matter.neutron_ratio = 1.012". Raises `ParameterError` for a change that is
-    no TOML, or of another type than what it replaces.
+    `observables` is the name of a set ("paper"), such a text, the path of a TOML file (ends in
+    .toml or holds a separator; relative to `folder`) or a table. File and table have a key `base`
+    (default "paper") and one table for each constraint whose measurement is changed: `value`,
+    `error` or `error_plus` and `error_minus`, `cl`, `excluded_above`, `references`, `options`, ...,
+    see `Measurement`; what is not given stays. Where value or errors change but `excluded_above`
+    does not, the limit moves with them: it keeps its distance from the value in upper errors.
+    Without `references` of its own a changed number is "provisional". Raises `UnknownNameError` and
+    `ParameterError`, which name file, constraint and key.
+
+    >>> observable_set({"base": "current", "borexino": {"excluded_above": 1.2}})
+    'current; borexino.excluded_above = 1.2'
+    """
+    text = set_text(observables, folder)
+    measurements(text)
+    return text
+
+
+def measurements(observables: Observables) -> dict[str, Measurement]:
+    """The measurements of an observable set by constraint name, see `observable_set`; raises
+    `UnknownNameError` for an unknown set.
+
+    After the name of a set, numbers or options of its measurements may be changed, as TOML after
+    semicolons: "paper; matter.neutron_ratio = 1.012".
 
     >>> measurements("paper; matter.neutron_ratio = 1.012")["matter"].options["neutron_ratio"]
     1.012
     """
-    name, *changes = (part.strip() for part in observables.split(";"))
+    return _measurements(set_text(observables))
+
+
+@cache
+def _measurements(text: str) -> dict[str, Measurement]:
+    name, changes = changed_tables(text)
     if name not in observable_sets():
         raise UnknownNameError(
-            f"unknown observable set {name!r}: {nearest(name, observable_sets())}"
+            f"unknown observable set {shown(name)}: {nearest(name, observable_sets())}"
         )
     if changes:
-        return _changed(measurements(name), changes)
+        found = dict(_measurements(name))
+        for constraint, table in changes.items():
+            if constraint not in found:
+                raise UnknownNameError(
+                    f"observable set with {constraint!r}: {nearest(constraint, found)}"
+                )
+            found[constraint] = _changed(found[constraint], constraint, table)
+        return found
     tables = tomllib.loads(_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8"))
     base = tables.pop(
         "base", None
     )  # a set names what it changes and takes the rest from another one
-    inherited = measurements(base) if base else {}
+    inherited = _measurements(base) if base else {}
     return inherited | {name: _measurement(table) for name, table in tables.items()}
 
 
-def _changed(found: Mapping[str, Measurement], changes: list[str]) -> dict[str, Measurement]:
-    """Measurements with single numbers or options replaced."""
-    result = dict(found)
-    for change in changes:
-        try:
-            table = tomllib.loads(change)
-        except tomllib.TOMLDecodeError as error:
+_NUMBERS = ("value", "error_plus", "error_minus", "excluded_above")
+
+
+def _changed(measurement: Measurement, name: str, table: Mapping[str, Any]) -> Measurement:
+    """A measurement with the numbers, texts and options of `table` in place of its own."""
+    known = {item.name: getattr(measurement, item.name) for item in fields(measurement)}
+    options, table = dict(measurement.options), dict(table)
+    given = table.pop("options", {})
+    if not isinstance(given, Mapping):
+        raise ParameterError(f"{name}.options = {shown(given)} is no table")
+    if "error" in table:
+        if "error_plus" in table or "error_minus" in table:
+            raise ParameterError(f"{name}.error is given together with error_plus or error_minus")
+        table["error_plus"] = table["error_minus"] = table.pop("error")
+    for key in [key for key in table if key in options]:
+        given = {**given, key: table.pop(key)}
+    for key, value in given.items():
+        if key not in options:
+            raise UnknownNameError(f"{name}.options.{key}: {nearest(key, options)}")
+        options[key] = _like(f"{name}.{key}", value, options[key])
+    for key, value in table.items():
+        if key not in known:
+            allowed = nearest(key, [*known, "error", *options])
+            raise UnknownNameError(f"{name}.{key} is nothing that can be changed: {allowed}")
+        table[key] = _like(f"{name}.{key}", value, 1.0 if known[key] is None else known[key])
+    if set(_NUMBERS) & set(table) and "references" not in table:
+        table.setdefault("status", "provisional")
+        table.setdefault("note", "numbers of the user; the references are those of the base")
+    old = measurement
+    try:
+        new = replace(old, **table, options=options)
+        if old.excluded_above is not None and "excluded_above" not in table:
+            errors = (old.excluded_above - old.value) / old.error_plus
+            kept = (old.value, old.error_plus) == (new.value, new.error_plus)
+            moved = old.excluded_above if kept else new.value + errors * new.error_plus
+            new = replace(new, excluded_above=moved)
+        if new.theory_included and new.theory_error >= min(new.error_plus, new.error_minus):
             raise ParameterError(
-                f"change {change!r} of an observable set is no TOML: {error}"
-            ) from None
-        for name, values in table.items():
-            if name not in result or not isinstance(values, dict):
-                raise UnknownNameError(f"change {change!r}: {name!r}: {nearest(name, result)}")
-            for key, value in values.items():
-                result[name] = _with(result[name], f"{name}.{key}", key, value)
-    return result
+                f"theory_error = {new.theory_error:g} is part of the errors and must be smaller: "
+                "give it too, or theory_included = false"
+            )
+    except ParameterError as error:
+        raise ParameterError(f"{name}: {error}") from None
+    return new
 
 
-def _with(measurement: Measurement, path: str, key: str, value: Any) -> Measurement:
-    numbers = {
-        field: number
-        for field, number in vars(measurement).items()
-        if isinstance(number, float) and not isinstance(number, bool)
-    }
-    known = {**measurement.options, **numbers}
-    if key not in known:
-        raise UnknownNameError(f"{path} is nothing that can be changed: {nearest(key, known)}")
-    old = known[key]
-    same = isinstance(value, int | float) if isinstance(old, float) else type(value) is type(old)
-    if not same or (isinstance(value, bool) and not isinstance(old, bool)):
-        raise ParameterError(f"{path} = {value!r} is not of the type of {old!r}")
-    if key in measurement.options:
-        return replace(measurement, options={**measurement.options, key: value})
-    changed: dict[str, Any] = {key: float(value)}
-    return replace(measurement, **changed)
+def _like(path: str, value: Any, old: Any) -> Any:
+    """`value` if it is of the type of `old`, whole numbers being numbers too; lists as tuples."""
+    if isinstance(old, tuple) and isinstance(value, list | tuple):
+        return tuple(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(old, float) and number:
+        return float(value)
+    if isinstance(old, float) or type(value) is not type(old):
+        raise ParameterError(f"{path} = {shown(value)} is not of the type of {old!r}")
+    return value
 
 
 def _folder() -> Any:
@@ -257,7 +365,4 @@ def _folder() -> Any:
 
 
 def _measurement(table: dict[str, Any]) -> Measurement:
-    table = dict(table)
-    if "error" in table:
-        table["error_plus"] = table["error_minus"] = table.pop("error")
     return Measurement(**table | {"references": tuple(table["references"])})

@@ -24,10 +24,18 @@ from zscan.constraints import (
     searches,
 )
 from zscan.constraints.base import Constraint
-from zscan.constraints.measurements import BASE_SET, Measurement, measurements, of_limit
+from zscan.constraints.measurements import (
+    BASE_SET,
+    Measurement,
+    Observables,
+    measurements,
+    of_limit,
+)
+from zscan.constraints.own import NONE, Asked, Own, own_constraints
+from zscan.constraints.own_sets import set_text
 from zscan.constraints.searches import SEARCHES, predict_searches
 from zscan.constraints.selections import SELECTIONS
-from zscan.errors import UnknownNameError, nearest
+from zscan.errors import UnknownNameError, nearest, shown
 from zscan.limits import load
 from zscan.models.base import ModelType
 from zscan.models.point import Measured, Point, Prediction
@@ -82,6 +90,12 @@ _OBSERVABLES = {
         _branching_ratio(channel),
     )
     for channel in ("ee", "mumu", "tautau", "nunu", "hadrons", "3gamma")
+} | {
+    "branching_ratio/invisible": (
+        "branching ratio of X to neutrinos and a dark channel",
+        "1",
+        lambda point: jnp.where(point.hadrons_known, point.invisible, jnp.nan),
+    )
 }
 _BRANCHING_REFERENCES = (
     "Ilten:2018crw",
@@ -120,13 +134,18 @@ def is_projection(name: str) -> bool:
     return name in SEARCHES and load(SEARCHES[name]).kind == "projection"
 
 
-@cache
-def measured_values(observables: str) -> dict[str, Measurement]:
-    """Measurements of a set, with the signal strengths of all limits as measurements of zero.
+def measured_values(observables: Observables) -> dict[str, Measurement]:
+    """Measurements of a set, see `observable_set`, with the signal strengths of all limits as
+    measurements of zero.
 
     A limit tells its confidence level only; the form of its likelihood is a choice made for each
     curve: a Gaussian around zero ("background"), or events without background ("counting"), see
     `zscan.limits.delta_chi2`."""
+    return _measured_values(set_text(observables))
+
+
+@cache
+def _measured_values(observables: str) -> dict[str, Measurement]:
     return measurements(observables) | {
         name: of_limit(load(limit)) for name, limit in SEARCHES.items()
     }
@@ -162,11 +181,28 @@ def expand_constraints(patterns: str | Sequence[str] | None) -> tuple[str, ...]:
     >>> expand_constraints(["trident_*", "delta_a_mu"])
     ('trident_ccfr', 'trident_nutev', 'delta_a_mu')
     """
+    return _expanded(patterns, NONE)
+
+
+def find_constraints(asked: Asked | None) -> tuple[tuple[str, ...], Own]:
+    """As `expand_constraints`, with constraints of a user among what is asked for: their names, and
+    those of a user by name.
+
+    Raises `UnknownNameError` and `ConstraintError`."""
+    if asked is None:
+        return expand_constraints(None), NONE
+    names, own = own_constraints(asked, _CONSTRAINTS)
+    return _expanded(names, own), own
+
+
+def _expanded(patterns: str | Sequence[str] | None, own: Own) -> tuple[str, ...]:
     names: dict[str, None] = {}
     if isinstance(patterns, str):
         patterns = [patterns]
     for pattern in measured_constraints() if patterns is None else patterns:
-        matches: Sequence[str] = SELECTIONS.get(pattern, ())
+        if not isinstance(pattern, str):
+            raise UnknownNameError(f"{shown(pattern)} is no name of a constraint")
+        matches: Sequence[str] = (pattern,) if pattern in own else SELECTIONS.get(pattern, ())
         matches = matches or [name for name in _CONSTRAINTS if fnmatch.fnmatchcase(name, pattern)]
         if not matches:
             known = (*SELECTIONS, *_CONSTRAINTS)
@@ -175,15 +211,19 @@ def expand_constraints(patterns: str | Sequence[str] | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def with_inputs(names: Sequence[str]) -> tuple[str, ...]:
+def with_inputs(names: Sequence[str], own: Own = NONE) -> tuple[str, ...]:
     """Constraints and the other measurements that their predictions use, each once."""
     return tuple(
-        dict.fromkeys(needed for name in names for needed in (name, *_CONSTRAINTS[name].inputs))
+        dict.fromkeys(needed for name in names for needed in (name, *_item(name, own).inputs))
     )
 
 
+def _item(name: str, own: Own) -> Constraint:
+    return own[name] if name in own else _CONSTRAINTS[name]
+
+
 def observables_of(
-    model: ModelType, constraints: Sequence[str]
+    model: ModelType, constraints: Sequence[str], own: Own = NONE
 ) -> dict[str, tuple[str, str, str | None]]:
     """Observables that a scan of `constraints` can store: theirs, named like them, derived ones,
     and general ones.
@@ -192,18 +232,19 @@ def observables_of(
     general ones)."""
     found: dict[str, tuple[str, str, str | None]] = {}
     for name in constraints:
-        item = _CONSTRAINTS[name]
+        item = _item(name, own)
         found[name] = (item.observable_name, item.observable_units, name)
     for name in constraints:
-        found |= {key: (*texts, name) for key, texts in derived_observables(model, name).items()}
+        derived = derived_observables(model, name, own)
+        found |= {key: (*texts, name) for key, texts in derived.items()}
     return found | {name: (*texts[:2], None) for name, texts in _OBSERVABLES.items()}
 
 
-def derived_observables(model: ModelType, name: str) -> dict[str, tuple[str, str]]:
+def derived_observables(model: ModelType, name: str, own: Own = NONE) -> dict[str, tuple[str, str]]:
     """Further observables of a constraint and of what the model itself predicts for it: name ->
     (long name, units).
     """
-    return dict(_CONSTRAINTS[name].derived) | dict(model.derived.get(name, {}))
+    return dict(_item(name, own).derived) | dict(model.derived.get(name, {}))
 
 
 def constraint(name: str) -> Constraint:
@@ -212,12 +253,14 @@ def constraint(name: str) -> Constraint:
     return _CONSTRAINTS[found]
 
 
-def predict(names: Iterable[str], point: Point, measured: Measured) -> dict[str, Prediction]:
+def predict(
+    names: Iterable[str], point: Point, measured: Measured, own: Own = NONE
+) -> dict[str, Prediction]:
     """The prediction of each constraint at a point: the model's own where it makes one; searches
     all together. Of two readings of the same events one applies at each point: B -> K nu nu where
     the two-body decays, if they are among `names`, do not.
     """
-    items = [_CONSTRAINTS[name] for name in names]
+    items = [_item(name, own) for name in names]
     curves = predict_searches([item.limit for item in items if item.limit is not None], point)
     found = {}
     for item in items:
@@ -252,11 +295,12 @@ def general_observable(name: str) -> Callable[[Point], Array] | None:
     return _OBSERVABLES[name][2] if name in _OBSERVABLES else None
 
 
-def describe(name: str, observables: str = BASE_SET) -> ConstraintInfo:
+def describe(name: str, observables: Observables = BASE_SET, own: Own = NONE) -> ConstraintInfo:
     """Long name, observable, references (measurement first, then prediction) and measurement of a
     constraint.
     """
-    item, measurement = constraint(name), measured_values(observables)[name]
+    item = own[name] if name in own else constraint(name)
+    measurement = item.measurement or measured_values(observables)[name]
     references = tuple(dict.fromkeys(measurement.references + item.references))
     return ConstraintInfo(
         item.long_name, item.observable_name, item.observable_units, references, measurement
@@ -264,12 +308,18 @@ def describe(name: str, observables: str = BASE_SET) -> ConstraintInfo:
 
 
 def describe_observable(
-    name: str, model: ModelType, constraints: Sequence[str], observables: str
+    name: str,
+    model: ModelType,
+    constraints: Sequence[str],
+    observables: Observables,
+    own: Own = NONE,
 ) -> ObservableInfo:
     """An observable that a scan of `constraints` stores; raises `UnknownNameError`."""
-    known = observables_of(model, constraints)
+    known = observables_of(model, constraints, own)
     if name not in known:
         raise UnknownNameError(f"unknown observable {name!r}: {nearest(name, known)}")
     long_name, units, owner = known[name]
-    references = _BRANCHING_REFERENCES if owner is None else describe(owner, observables).references
+    references = (
+        _BRANCHING_REFERENCES if owner is None else describe(owner, observables, own).references
+    )
     return ObservableInfo(long_name, units, references)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from jax.scipy.special import gammaincc
 
-from zscan.constraints import measured_values
 from zscan.errors import NotConvergedError
 from zscan.fit.problem import Normal, Problem
 from zscan.optimise.solver import Found
@@ -198,7 +197,7 @@ def _result(problem: Problem, found: Found) -> FitResult:
     covariance, flat = _covariance(problem, x, at_bound, found.hessian[..., best])
     values = {name: float(value) for name, value in problem.from_units(x).items()}
     contributions = _contributions(problem, values)
-    data = measured_values(problem.observables)
+    data = problem.likelihood.measured
     gaussian = all(
         data[name].is_normal and not data[name].is_upper_limit and math.isfinite(item.chi2)
         for name, item in contributions.items()
@@ -278,7 +277,7 @@ def _contributions(problem: Problem, values: Mapping[str, float]) -> dict[str, C
     terms = likelihood.evaluate({**problem.fixed, **values})
     found = {}
     for name in likelihood.summed:
-        measured = measured_values(problem.observables)[name]
+        measured = likelihood.measured[name]
         prediction = float(terms[name].observable) if bool(terms[name].valid) else math.nan
         own = float(terms[name].delta_chi2) + likelihood.chi2_zero[name]
         found[name] = Contribution(prediction, str(measured), own, measured.pull(prediction))

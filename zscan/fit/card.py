@@ -176,7 +176,7 @@ def _problem(spec: ScanSpec) -> tuple[Problem, dict[str, Any], dict[str, Any] | 
     if faults:
         raise CardError(spec.label, faults)
     problem = Problem(
-        spec.model, spec.constraints, spec.observables, parameters=parameters, fixed=spec.fixed
+        spec.model, spec.likelihood.asked, spec.observables, parameters=parameters, fixed=spec.fixed
     )
     return problem, options, sampling
 

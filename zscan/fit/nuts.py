@@ -42,6 +42,23 @@ class Samples:
         """Whether the chains agree with each other."""
         return max(self.r_hat.values()) < _R_HAT_GOAL
 
+    def to_arviz(self) -> Any:
+        """The draws as arviz takes them (extra `arviz`): groups posterior, by parameter, and
+        sample_stats with `lp`, -1/2 chi2 without the priors that are no data.
+
+        An `InferenceData`, or from arviz 1 on a `DataTree`. Raises `MissingExtraError` without
+        arviz."""
+        try:
+            import arviz
+        except ImportError as error:
+            raise MissingExtraError(
+                "Samples.to_arviz() needs arviz: pip install 'zscan[arviz]'"
+            ) from error
+        groups = {"posterior": dict(self.values), "sample_stats": {"lp": -self.chi2 / 2}}
+        if hasattr(arviz, "InferenceData"):
+            return arviz.from_dict(**groups)
+        return arviz.from_dict(groups)
+
     def __str__(self) -> str:
         lines = [f"  {'parameter':18}{'mean':>12}{'std':>12}{'r_hat':>8}{'effective':>11}  prior"]
         for name, draws in self.values.items():

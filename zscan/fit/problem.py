@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from zscan.constraints import Asked, Observables
 from zscan.errors import CardError, Fault, UnknownNameError, nearest
 from zscan.likelihood import Likelihood, log_likelihood
 from zscan.models import ModelType, ParameterInfo, load_model
@@ -72,8 +73,8 @@ class Problem:
     """
 
     model: ModelType | str
-    constraints: str | Sequence[str] | None = None
-    observables: str = "paper"
+    constraints: Asked | None = None
+    observables: Observables = "paper"
     parameters: Mapping[str, Parameter | tuple[float, float]] = field(kw_only=True)
     fixed: Mapping[str, float] = field(default_factory=dict, kw_only=True)
 

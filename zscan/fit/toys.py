@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from zscan.constraints import measured_values
 from zscan.errors import ParameterError
 from zscan.fit.problem import Normal, Problem
 from zscan.optimise.minimise import lowest_minimum
@@ -126,7 +125,7 @@ def _draw(problem: Problem, truth: Mapping[str, float], number: int, seed: int) 
     generator = np.random.default_rng(seed)
     measured = {}
     for name in likelihood.summed:
-        item = measured_values(problem.observables)[name]
+        item = likelihood.measured[name]
         if not item.is_normal:
             raise ParameterError(
                 f"{name}: toys need a normal likelihood, not the form {item.form!r}"

@@ -18,6 +18,10 @@ class Couplings(NamedTuple):
     """Couplings of X to the fermions (a pytree); neutrinos are left-handed, X_a g_nu nubar gamma^a
     P_L nu.
 
+    `nu_R` are the couplings of light right-handed neutrinos, X_a g nubar gamma^a P_R nu, and `dark`
+    is the width [GeV] of X into what is invisible and no neutrino; None where there is none, so
+    that nothing is compiled for it. Both enter decays of X only.
+
     Every leaf has its own shape, broadcastable against m_X, g_X and eps: what does not depend on
     m_X does not carry its axis."""
 
@@ -33,3 +37,5 @@ class Couplings(NamedTuple):
     nu_e: Array
     nu_mu: Array
     nu_tau: Array
+    nu_R: tuple[Array, Array, Array] | None = None
+    dark: Array | None = None

@@ -28,14 +28,17 @@ __all__ = [
     "HADRONS",
     "THRESHOLDS",
     "branching_ratios",
+    "dark_width",
     "hadron_uncertainty",
     "hadrons_known",
+    "invisible",
     "partial_widths",
     "production_bound_missing",
     "total_of",
     "total_width",
 ]
 
+DARK = ("dirac", "scalar")  # particles of a dark channel
 HADRONS = ("default", "darkcast")  # tables of hadronic widths
 _DISJOINT = ("ee", "mumu", "tautau", "nunu", "hadrons", "3gamma")  # these add up to the total width
 
@@ -56,12 +59,12 @@ def partial_widths(
     the sum of the hadronic channels "pipi" (pi+ pi-), "pi0gamma", "etagamma", "3pi", "K+K-",
     "K0K0", "pi0pi0gamma", "2(pi+pi-)", "pi+pi-2pi0", "etapipi", "KKpi", "rest" (all other below 2
     GeV), "partons" (u, d, s from 2 GeV on), "axial" (u, d, s), "cc", "bb", "tt"; and "omegapi0",
-    information: it is part of other channels. The total is `total_width`. The leaves of `couplings`
-    broadcast against m_X; each width has the shape of what it depends on, functions of m_X being
-    evaluated on its own.
+    information: it is part of other channels; "dark" if X has such a channel. The total is
+    `total_width`. The leaves of `couplings` broadcast against m_X; each width has the shape of what
+    it depends on, functions of m_X being evaluated on its own.
 
     * f fbar: N_c m_X/(12 pi) beta [g_V^2 (1 + 2 m_f^2/m_X^2) + g_A^2 beta^2], neutrinos m_X/(24 pi)
-      g_nu^2 each.
+      g_nu^2 each, light right-handed ones as much beside them.
     * u, d, s with vector couplings, below 2 GeV: m_X/(12 pi) times a quadratic form in u - d, 3 (u
       + d) and -3 s for each channel, from amplitudes and data, valid for any couplings. The tables
       are linear in m_X (0.7 % at 99 % of the masses, 2 % at worst, 6 % within 0.2 MeV of two
@@ -106,8 +109,8 @@ def total_width(
     thresholds: str = "physical",
     hadrons: str = "default",
 ) -> Float[Array, "..."]:
-    """Total width [GeV] of X at m_X [GeV]: the sum of "ee", "mumu", "tautau", "nunu", "hadrons" and
-    "3gamma".
+    """Total width [GeV] of X at m_X [GeV]: the sum of "ee", "mumu", "tautau", "nunu", "hadrons",
+    "3gamma" and "dark".
 
     Arguments, validity, errors and source as for `partial_widths`.
 
@@ -161,7 +164,38 @@ def hadrons_known(
 
 def total_of(widths: Mapping[str, Array]) -> Float[Array, "..."]:
     """The sum of those `partial_widths` that add up to the total width."""
-    return sum((widths[name] for name in _DISJOINT), jnp.zeros(()))
+    return sum((widths[name] for name in (*_DISJOINT, "dark") if name in widths), jnp.zeros(()))
+
+
+def invisible(widths: Mapping[str, Array]) -> Float[Array, "..."]:
+    """The part of `partial_widths`, or of `branching_ratios`, that no detector sees: neutrinos and
+    the dark channel.
+    """
+    return widths["nunu"] + widths["dark"] if "dark" in widths else widths["nunu"]
+
+
+@in_float64
+def dark_width(
+    m_X: ArrayLike, g_chi: ArrayLike, m_chi: ArrayLike, *, kind: str = "dirac"
+) -> Float[Array, "..."]:
+    """Width [GeV] of X at m_X [GeV] into a pair of dark particles of mass m_chi [GeV] and vector
+    coupling g_chi, at tree level; zero below m_X = 2 m_chi.
+
+    With r = m_chi^2/m_X^2: m_X g_chi^2/(12 pi) (1 + 2 r) sqrt(1 - 4 r) for `kind` = "dirac",
+    m_X g_chi^2/(48 pi) (1 - 4 r)^(3/2) for a complex "scalar". Arguments broadcast; differentiable,
+    also at the threshold. Raises `ParameterError` for another kind. Source: arXiv:2005.01515.
+
+    >>> round(float(dark_width(0.3, 1.0, 0.1)) / 0.3, 5)
+    0.02417
+    """
+    if kind not in DARK:
+        raise ParameterError(f"kind = {kind!r}; {nearest(kind, DARK)}")
+    m_X, g_chi, m_chi = as_float64(m_X, g_chi, m_chi)
+    open_ = m_X > 2 * m_chi
+    r = jnp.where(open_, m_chi / m_X, 0.0) ** 2
+    beta = jnp.sqrt(jnp.where(open_, 1 - 4 * r, 1.0))
+    shape = beta * (1 + 2 * r) if kind == "dirac" else beta**3 / 4
+    return g_chi**2 * (scale(m_X) * jnp.where(open_, shape, 0.0))
 
 
 def _checked(
@@ -196,6 +230,11 @@ def _partial(
         "nutau": x.nu_tau**2 * unit / 2,
         "3gamma": x.e.V**2 * unit * _three_photons(m_X),
     }
+    if x.nu_R is not None:
+        for name, g in zip(("nue", "numu", "nutau"), x.nu_R, strict=True):
+            widths[name] = widths[name] + g**2 * unit / 2
+    if x.dark is not None:
+        widths["dark"] = x.dark
     widths["nunu"] = widths["nue"] + widths["numu"] + widths["nutau"]
     quarks = _hadrons.masses_of(thresholds)
     if hadrons == "darkcast":

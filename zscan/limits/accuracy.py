@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from zscan.kernels import hadrons, recast
 from zscan.kernels.couplings import Couplings
 from zscan.kernels.hadrons import LARGEST, NEGLIGIBLE
-from zscan.kernels.widths import total_of
+from zscan.kernels.widths import invisible, total_of
 from zscan.limits.format import FINAL_STATES, Limit
 from zscan.models import Model
 
@@ -67,4 +67,8 @@ def enough(
 
 
 def _sum(widths: Mapping[str, Array], states: list[str] | tuple[str, ...]) -> Array:
-    return sum((widths[FINAL_STATES[state]] for state in states), jnp.zeros(()))
+    found = (
+        invisible(widths) if state == "invisible" else widths[FINAL_STATES[state]]
+        for state in states
+    )
+    return sum(found, jnp.zeros(()))

@@ -32,7 +32,8 @@ CHOICES = {
     "efficiency": ("prompt", "invisible", "window", "dump", "displaced"),
     "likelihood": ("counting", "background"),
 }
-# Final states of a limit and the channels of `zscan.kernels.widths.partial_widths` that they add up
+# Final states of a limit and the channels of `zscan.kernels.widths.partial_widths` that they add
+# up; a dark channel is invisible too
 FINAL_STATES = {
     "ee": "ee",
     "mumu": "mumu",

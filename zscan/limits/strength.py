@@ -20,10 +20,7 @@ from zscan.errors import ParameterError
 from zscan.kernels import recast
 from zscan.kernels.couplings import Couplings
 from zscan.kernels.recast import BR_K_MUNU, Search
-from zscan.kernels.widths import (
-    partial_widths,
-    total_of,
-)
+from zscan.kernels.widths import invisible, partial_widths, total_of
 from zscan.limits.accuracy import Rest, enough, rest
 from zscan.limits.format import FINAL_STATES, Limit, ProductionTable
 from zscan.limits.formula import evaluate
@@ -226,7 +223,8 @@ def _unit_couplings(reference: str | Model, m_X: Array) -> Couplings:
 def _reference(m_X: Array, unit: Couplings, thresholds: str, hadrons: str) -> _Reference:
     widths = partial_widths(m_X, unit, thresholds=thresholds, hadrons=hadrons, channels=_CHANNELS)
     total = total_of(widths)
-    return _Reference(unit, {name: recast.ratio(widths[name], total) for name in _CHANNELS}, total)
+    channels = [name for name in (*_CHANNELS, "dark") if name in widths]
+    return _Reference(unit, {name: recast.ratio(widths[name], total) for name in channels}, total)
 
 
 _Origin = tuple[str | ProductionTable, str | Model]  # how X is produced, and the reference model
@@ -363,7 +361,11 @@ def _windows(squares: Mapping[Limit, Array]) -> dict[Limit, _Window]:
 
 
 def _sum(widths: Mapping[str, Array], states: Sequence[str]) -> Array:
-    return sum((widths[FINAL_STATES[state]] for state in states), jnp.zeros(()))
+    found = (
+        invisible(widths) if state == "invisible" else widths[FINAL_STATES[state]]
+        for state in states
+    )
+    return sum(found, jnp.zeros(()))
 
 
 def _shares(table: ProductionTable, m_X: Array) -> list[Array]:

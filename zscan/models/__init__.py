@@ -10,14 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from zscan.models.base import ModelType
-from zscan.models.charged import (
+from zscan.models.charge_parameters import (
     ADDED_PARAMETERS,
     CHARGE_NAMES,
     CHARGE_PARAMETERS,
     GENERATIONS,
     SPECIES,
-    Model,
 )
+from zscan.models.charged import Model
 from zscan.models.library import (
     all_parameters,
     couplings,

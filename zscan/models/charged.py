@@ -19,17 +19,25 @@ from zscan import charges as _charges
 from zscan.charges import Charges
 from zscan.constants import E_CHARGE
 from zscan.errors import ModelError, ModelWarning, ParameterError, nearest, shown
+from zscan.models import dark as _dark
+from zscan.models import effective_charges
 from zscan.models.base import ModelType
-from zscan.models.flavour_changing import FCNC, SCALES, Fcnc, has_effect, with_induced
-from zscan.models.parameters import (
-    EPS,
-    FLAVOUR_CHANGING,
-    M_X,
-    PERTURBATIVE,
-    THEORY_PARAMETERS,
-    ParameterInfo,
-    Parameters,
+from zscan.models.charge_parameters import (
+    ADDED,
+    ADDED_PARAMETERS,
+    BENCHMARKS,
+    CHARGE,
+    CHARGE_NAMES,
+    CHARGE_PARAMETERS,
+    DIRAC_PARAMETERS,
+    EFFECTIVE_CHARGES,
+    GENERATIONS,
+    PARAMETERS,
+    SPECIES,
 )
+from zscan.models.dark import DARK_PARAMETERS, Dark, Neutrinos
+from zscan.models.flavour_changing import FCNC, SCALES, Fcnc, has_effect, with_induced
+from zscan.models.parameters import FLAVOUR_CHANGING, Parameters
 
 if TYPE_CHECKING:  # a model is exact numbers; jax starts when its couplings are asked for
     from jax import Array
@@ -38,71 +46,19 @@ if TYPE_CHECKING:  # a model is exact numbers; jax starts when its couplings are
     from zscan.kernels.couplings import Couplings
     from zscan.models.point import Point
 
-GENERATIONS = {
-    "Q": ("1", "2", "3"),
-    "U": ("u", "c", "t"),
-    "D": ("d", "s", "b"),
-    "L": ("e", "mu", "tau"),
-    "E": ("e", "mu", "tau"),
-    "N": ("1", "2", "3"),
-}
-SPECIES = ("Q", "U", "D", "L", "E", "N")
 MAX_CHARGE = 10**6
 MAX_DENOMINATOR = 10**12  # of a charge
 MAX_NAME, _MAX_TEXT = 200, 10_000  # characters of a name, of a description
 _UNKNOWN_SHOWN = 5
 LOOPS = ("none", "mu-tau", "leptons", "finite")
+LOOP_LEPTONS = {"mu-tau": ("mu", "tau"), "leptons": ("e", "mu", "tau")}
+_ROUNDING = 1e-9
+# What `Model.couplings` takes in place of the model's own
+_OF_COUPLINGS = (*CHARGE_NAMES, *EFFECTIVE_CHARGES, *DARK_PARAMETERS, "loop_factor")
 Loop = Literal["none", "mu-tau", "leptons", "finite"]
 
 Triple = tuple[Fraction, Fraction, Fraction]
 _ZERO: Triple = (Fraction(0),) * 3
-
-_CHARGE, _ADDED = "charge.", "add."
-CHARGE_NAMES = tuple(
-    f"{_CHARGE}{species}.{name}" for species, names in GENERATIONS.items() for name in names
-)
-# Right-handed neutrinos enter no observable
-CHARGE_PARAMETERS = tuple(name for name in CHARGE_NAMES if not name.startswith(f"{_CHARGE}N."))
-
-_BENCHMARKS = (
-    "Lmu-Ltau",
-    "B-3Lmu",
-    "Lmu-Le",
-    "Lmu-Le-shifted",
-    "9B3-8Lmu-Ltau",
-    "Lmutau-chiral",
-    "Lmutau-chiral-partner",
-    "B-2Le-Lmu",
-    "B-L",
-    "dark-photon",
-)
-# Multiples of the charges of a benchmark that are added to those of the model
-ADDED_PARAMETERS = tuple(
-    f"{_ADDED}{name}" for name in _BENCHMARKS if name not in ("Lmu-Le-shifted", "dark-photon")
-)
-
-_PARAMETERS = {
-    "m_X": M_X,
-    "g_X": ParameterInfo(
-        "1", "gauge coupling of X (eps for the model dark-photon)", -PERTURBATIVE, PERTURBATIVE
-    ),
-    "eps": EPS,
-    "eps_over_g": ParameterInfo(
-        "1", "kinetic mixing over g_X, on top of the model's own", -1e6, 1e6
-    ),
-    **FLAVOUR_CHANGING,
-    **{
-        name: ParameterInfo("1", f"X charge of {name.removeprefix(_CHARGE)}", -1e6, 1e6)
-        for name in CHARGE_PARAMETERS
-    },
-    **{
-        name: ParameterInfo(
-            "1", f"multiple of the charges of {name.removeprefix(_ADDED)} that is added", -1e6, 1e6
-        )
-        for name in ADDED_PARAMETERS
-    },
-    **THEORY_PARAMETERS,
-}
 
 
 @dataclass(frozen=True)
@@ -115,12 +71,24 @@ class Model(ModelType):
     eps e J_em^mu) with Q_e = -1.
 
     Mixing: eps = `eps` + `eps_over_g` * g_X + loop, where `eps_over_g` is a number or a string
-    "r/e" (r rational, e the positron charge) and `loop` is "none", "mu-tau" (the loop of leptons
-    with charges +1 and -1, finite and calculable for L_mu - L_tau; it does not follow charges that
-    a scan changes), "leptons" (e, mu, tau with the model's own vector charges, which must sum to
-    zero) or "finite" (as "leptons" where the vector charges sum to zero, "none" elsewhere; it
-    follows charges that a scan changes). An eps given to `couplings` or a scan is added on top.
-    Kinetic mixing enters all charged fermions alike.
+    "r/e" (r rational, e the positron charge) and `loop` is "none", "mu-tau" (of mu and tau with
+    their vector charges, which must sum to zero: finite and calculable for L_mu - L_tau), "leptons"
+    (e, mu, tau likewise) or "finite" (as "leptons" where the vector charges sum to zero, "none"
+    elsewhere). Loops follow charges that a scan or a fit changes. What it adds to the sum of the
+    charges of "mu-tau" and "leptons" makes a loop that diverges and is left out: the charges less
+    their mean count; give that mixing as eps, or switch the loop off by `loop_factor`. An eps given
+    to `couplings` or a scan is added on top. Kinetic mixing enters all charged fermions alike.
+
+    Effective charges: `vector` and `axial` are tables by fermion (e, mu, tau, u, d, s, c, b, t; of
+    `vector` also nu_e, nu_mu, nu_tau, left-handed), numbers or "1/3", added to what the charges of
+    the species give: X couples as g_X fbar gamma^a (vector + axial gamma5) f. They enter no anomaly
+    and no flavour change.
+
+    Invisible decays: `neutrinos` = "dirac" declares the right-handed neutrinos N light, so that X
+    decays into them; by default they are heavy. A dark channel X -> chi chi is given by the
+    coupling, `g_chi` or `g_chi_over_g`, and the mass, `m_chi` [GeV] or `m_chi_over_m_X`, of a
+    particle that is a `dark` = "dirac" fermion or a complex "scalar", or by a width, `dark_width`
+    [GeV] or `dark_width_over_g2`. All are parameters of a scan too, which replace the model's own.
 
     Flavour change among down quarks: `fcnc` is "none", "anomaly" (what an anomalous current emits,
     if heavy fermions cancel the anomaly: `zscan.kernels.fcnc.coupling_from_anomaly`, and Z -> gamma
@@ -130,7 +98,8 @@ class Model(ModelType):
     g_bd of a scan, and follow charges that it changes. One that has no effect gives a
     `ModelWarning`.
 
-    An anomalous assignment gives a `ModelWarning` that names the failing sums; unusable input
+    An anomalous assignment, but for effective charges, whose anomalies are not known, gives a
+    `ModelWarning` that names the failing sums; unusable input
     raises `ModelError`. Source: arXiv:2107.07518 secs. 2 and 3.
 
     >>> model = Model("mine", L=(0, 1, -1), E=(0, 1, -1), N=(0, 1, -1), loop="mu-tau")
@@ -150,6 +119,16 @@ class Model(ModelType):
     loop: Loop = field(default="none", kw_only=True)
     fcnc: Fcnc = field(default="none", kw_only=True)
     fcnc_scale: float = field(default=1.0, kw_only=True)
+    vector: Any = field(default=(), kw_only=True)
+    axial: Any = field(default=(), kw_only=True)
+    neutrinos: Neutrinos = field(default="majorana", kw_only=True)
+    dark: Dark = field(default="dirac", kw_only=True)
+    g_chi: float = field(default=0.0, kw_only=True)
+    g_chi_over_g: float = field(default=0.0, kw_only=True)
+    m_chi: float = field(default=0.0, kw_only=True)
+    m_chi_over_m_X: float = field(default=0.0, kw_only=True)
+    dark_width: float = field(default=0.0, kw_only=True)
+    dark_width_over_g2: float = field(default=0.0, kw_only=True)
     description: str = field(default="", kw_only=True)
     reference: str = field(default="", kw_only=True)
 
@@ -188,19 +167,21 @@ class Model(ModelType):
                 self._mixing_number(key)
             except ModelError as error:
                 faults.append(str(error))
-        if (
-            not faults
-            and self.loop == "leptons"
-            and sum(self.triple("L")) + sum(self.triple("E")) != 0
-        ):
+        for key in ("vector", "axial"):
+            try:
+                object.__setattr__(self, key, effective_charges.read(key, getattr(self, key)))
+            except (ValueError, TypeError) as error:
+                faults.append(f"{key}: {error}")
+        faults += _dark.faults(self)
+        if not faults and self._loop_rest():
             faults.append(
-                "loop: 'leptons' needs vector lepton charges that sum to zero; otherwise the loop "
-                "diverges and eps must be given instead (eps or eps_over_g)"
+                f"loop: {self.loop!r} needs vector lepton charges that sum to zero; otherwise the "
+                "loop diverges and eps must be given instead (eps or eps_over_g)"
             )
         if faults:
             raise ModelError(f"model {shown(self.name)}: " + "; ".join(faults))
         failing = [f"{name} = {value}" for name, value in self.anomalies().items() if value != 0]
-        if failing:
+        if failing and not self.vector and not self.axial:
             warnings.warn(
                 ModelWarning(
                     f"model {self.name!r} is anomalous: {', '.join(failing)}; needs further "
@@ -262,6 +243,7 @@ class Model(ModelType):
             lines.append(
                 f"  {species}  " + "  ".join(f"{name}: {charge}" for name, charge in pairs)
             )
+        lines += effective_charges.text(self)
         lines.append(
             f"  mixing: eps = {self.eps:g}, eps_over_g = {self.mixing_ratio:g}, loop = {self.loop}"
         )
@@ -271,8 +253,12 @@ class Model(ModelType):
                 f"  flavour change: {self.fcnc} (A_W = {A_W}, A_B = {A_B}; scale "
                 f"{self.fcnc_scale:g} TeV)"
             )
+        lines += _dark.text(self)
         failing = [f"{name} = {value}" for name, value in self.anomalies().items() if value != 0]
-        lines.append("  anomalous: " + ", ".join(failing) if failing else "  anomaly-free")
+        if self.vector or self.axial:
+            lines.append("  anomalies: those of effective charges are not known")
+        else:
+            lines.append("  anomalous: " + ", ".join(failing) if failing else "  anomaly-free")
         return "\n".join(lines)
 
     required = axis_order = ("m_X", "g_X")
@@ -280,15 +266,17 @@ class Model(ModelType):
 
     @property
     def parameters(self) -> Parameters:
-        """Mass, coupling, mixing, g_sb and its kin, single charges ("charge.L.mu"), multiples of
-        benchmarks, theory errors.
+        """Mass, coupling, mixing, g_sb and its kin, a dark channel, single charges ("charge.L.mu",
+        "vector.u"), multiples of benchmarks, theory errors.
         """
-        return _PARAMETERS
+        return DIRAC_PARAMETERS if self.neutrinos == "dirac" else PARAMETERS
 
     @property
     def scales_with_coupling(self) -> bool:
-        """Whether all couplings are proportional to g_X: not with a fixed eps."""
-        return not self.eps
+        """Whether all couplings are proportional to g_X: not with a fixed eps, or a dark channel
+        of fixed width.
+        """
+        return not self.eps and _dark.scales_with_coupling(self)
 
     @property
     def mixing_ratio(self) -> float:
@@ -302,6 +290,10 @@ class Model(ModelType):
         table: dict[str, Any] = {"name": self.name}
         table |= {species: [str(charge) for charge in self.triple(species)] for species in SPECIES}
         table |= {"eps": self.eps, "eps_over_g": self.eps_over_g, "loop": self.loop}
+        for key in ("vector", "axial"):
+            if pairs := getattr(self, key):
+                table[key] = dict(pairs)
+        table |= _dark.to_table(self)
         if self.fcnc == "none":
             return table
         return table | {"fcnc": self.fcnc, "fcnc_scale": float(self.fcnc_scale)}
@@ -330,37 +322,42 @@ class Model(ModelType):
         charges: Mapping[str, ArrayLike] | None = None,
     ) -> Couplings:
         """Couplings of all fermions, see `zscan.couplings`."""
-        from zscan.models.coupling import charged_couplings
+        from zscan.models.coupling import charged_couplings, with_dark
 
-        for name in charges or {}:
-            if name not in CHARGE_NAMES:
+        values = dict(charges or {})
+        for name in values:
+            if name not in _OF_COUPLINGS:
                 raise ParameterError(
-                    f"charge {name!r} is not known; allowed: {nearest(name, CHARGE_NAMES)}"
+                    f"charge {name!r} is not known; allowed: {nearest(name, _OF_COUPLINGS)}"
                 )
-            if self.loop == "leptons" and name.split(".")[1] in "LE":
-                raise ParameterError(
-                    f"{name}: the model's loop 'leptons' needs lepton charges that sum to zero"
-                )
+        dark = {name: values.pop(name) for name in list(values) if name in DARK_PARAMETERS}
+        factor = values.pop("loop_factor", 1.0)
         own = {
             f"{species}.{name}": float(self.charge(species, name))
             for species, names in GENERATIONS.items()
             for name in names
         }
-        changed = {name.removeprefix(_CHARGE): value for name, value in (charges or {}).items()}
-        loop = None if self.loop == "finite" else self._loop_charges()
-        mixing = (self.eps, self.mixing_ratio, loop)
-        return charged_couplings(own, changed, m_X, g_X, eps, q2, mixing)
+        own |= {f"vector.{name}": value for name, value in self.vector}
+        own |= {f"axial.{name}": value for name, value in self.axial}
+        changed = {name.removeprefix(CHARGE): value for name, value in values.items()}
+        for name in EFFECTIVE_CHARGES:  # added to the model's own
+            if name in changed and name in own:
+                changed[name] = changed[name] + own[name]
+        mixing = (self.eps, self.mixing_ratio, self.loop, factor)
+        right = self.neutrinos == "dirac"
+        found = charged_couplings(own, changed, m_X, g_X, eps, q2, mixing, right=right)
+        if not dark and not _dark.is_open(self):
+            return found
+        return with_dark(found, self, m_X, g_X, dark)
 
-    def _loop_charges(self) -> dict[str, float]:
-        """Vector charges of the leptons in the loop."""
-        if self.loop == "none":
-            return {}
-        if self.loop == "mu-tau":
-            return {"mu": 1.0, "tau": -1.0}
-        return {
-            name: float(self.charge("L", name) + self.charge("E", name)) / 2
-            for name in GENERATIONS["L"]
-        }
+    def _loop_rest(self) -> float:
+        """Sum of the vector charges of the leptons in a loop, which must be zero."""
+        if self.loop not in LOOP_LEPTONS:
+            return 0.0
+        names, extra = LOOP_LEPTONS[self.loop], dict(self.vector)
+        exact = sum((self.charge("L", n) + self.charge("E", n) for n in names), Fraction(0))
+        rest = float(exact) / 2 + sum(extra.get(name, 0.0) for name in names)
+        return 0.0 if abs(rest) < _ROUNDING else rest
 
     def point(self, values: Mapping[str, Array]) -> Point:
         """The point at m_X, g_X and any of `parameters`, see `ModelType`."""
@@ -373,9 +370,10 @@ class Model(ModelType):
         }
         ratio: Array | float = values.pop("eps_over_g", 0.0)
         eps = values.pop("eps", 0.0) + ratio * g_X
+        dirac = self.neutrinos == "dirac"
         for name in [name for name in values if name in ADDED_PARAMETERS]:
-            multiple, other = values.pop(name), benchmark(name.removeprefix(_ADDED))
-            for charge in CHARGE_PARAMETERS:
+            multiple, other = values.pop(name), benchmark(name.removeprefix(ADDED))
+            for charge in CHARGE_NAMES if dirac else CHARGE_PARAMETERS:
                 species, generation = charge.split(".")[1:]
                 if added := other.charge(species, generation):
                     own = values.get(charge, float(self.charge(species, generation)))
@@ -388,14 +386,18 @@ class Model(ModelType):
 
 
 def benchmark_names() -> tuple[str, ...]:
-    """Names of the benchmark models, in the order of the paper."""
-    return _BENCHMARKS
+    """Names of the benchmark models: those of the paper in its order, then others of the
+    literature.
+    """
+    return BENCHMARKS
 
 
 @cache
 def benchmark(name: str) -> Model:
-    """A benchmark model by its name."""
-    return Model.from_table(_tables()[name], name)
+    """A benchmark model by its name; of an anomalous one its description tells, not a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ModelWarning)
+        return Model.from_table(_tables()[name], name)
 
 
 @cache

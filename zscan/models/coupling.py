@@ -12,7 +12,9 @@ from jax.typing import ArrayLike
 from zscan.constants import E_CHARGE
 from zscan.kernels.couplings import Couplings, FermionCoupling
 from zscan.kernels.mixing import LEPTON_MASSES, lepton_loop
-from zscan.models.charged import GENERATIONS
+from zscan.models import dark
+from zscan.models.charge_parameters import GENERATIONS
+from zscan.models.charged import LOOP_LEPTONS, Loop, Model
 from zscan.precision import as_float64, in_float64
 
 _ROUNDING = 1e-12  # relative; below it a sum of charges is zero
@@ -26,45 +28,84 @@ def charged_couplings(
     g_X: ArrayLike,
     eps: ArrayLike | None,
     q2: ArrayLike | None,
-    mixing: tuple[float, float, Mapping[str, float] | None],
+    mixing: tuple[float, float, Loop, ArrayLike],
+    *,
+    right: bool = False,
 ) -> Couplings:
-    """Couplings of a charged model, see `zscan.couplings`; `charges` by name as "L.mu", of which
-    some are `changed`.
+    """Couplings of a charged model, see `zscan.couplings`; `charges` by name as "L.mu" or
+    "vector.u", of which some are `changed`.
 
-    `mixing` is the model's own: eps, eps over g_X, and the vector charges of the leptons in its
-    loop; None: those of the point, where they sum to zero, so that the loop is finite."""
+    `mixing` is the model's own: eps, eps over g_X, the loop and its factor; `right` says that
+    right-handed neutrinos are light."""
+    own_eps, own_ratio, loop, factor = mixing
     given = (m_X, g_X, 0.0 if eps is None else eps, 0.0 if q2 is None else q2, *changed.values())
     m_X, g_X, eps, q2_array, *arrays = as_float64(*given)
     q: dict[str, Array | float] = {**charges, **dict(zip(changed, arrays, strict=True))}
-    own_eps, own_ratio, loop = mixing
     total = eps + own_eps + own_ratio * g_X
-    at = m_X**2 if q2 is None else q2_array
-    if loop is None:
-        vector = {name: (q[f"L.{name}"] + q[f"E.{name}"]) / 2 for name in GENERATIONS["L"]}
-        rest = sum(vector.values(), jnp.zeros(()))
-        size = sum(map(jnp.abs, vector.values()), jnp.zeros(()))
-        finite = jnp.abs(rest) <= _ROUNDING * size
-        total = total + g_X * jnp.where(finite, loop_mixing(vector, at), 0.0)
-    elif loop:
-        total = total + g_X * loop_mixing(loop, at)
+    mixed = _loop(loop, q, m_X**2 if q2 is None else q2_array)
+    if mixed is not None:
+        (factor,) = (1.0,) if isinstance(factor, float) and factor == 1 else as_float64(factor)
+        total = total + (g_X if isinstance(factor, float) else factor * g_X) * mixed
 
-    def fermion(left: str, right: str, electric: float) -> FermionCoupling:
+    def fermion(name: str, left: str, right: str, electric: float) -> FermionCoupling:
         q_L, q_R = q[left], q[right]
-        return FermionCoupling(
-            g_X * ((q_L + q_R) / 2) + total * (E_CHARGE.value * electric), g_X * ((q_R - q_L) / 2)
-        )
+        V = g_X * ((q_L + q_R) / 2) + total * (E_CHARGE.value * electric)
+        A = g_X * ((q_R - q_L) / 2)
+        for kind in ("vector", "axial"):
+            more = q.get(f"{kind}.{name}")
+            if more is not None:
+                V, A = (V + g_X * more, A) if kind == "vector" else (V, A + g_X * more)
+        return FermionCoupling(V, A)
 
     def generations(doublet: str, singlet: str, electric: float) -> list[FermionCoupling]:
         pairs = zip(GENERATIONS[doublet], GENERATIONS[singlet], strict=True)
         return [
-            fermion(f"{doublet}.{left}", f"{singlet}.{right}", electric) for left, right in pairs
+            fermion(right, f"{doublet}.{left}", f"{singlet}.{right}", electric)
+            for left, right in pairs
         ]
 
     e, mu, tau = generations("L", "E", -1.0)
     u, c, t = generations("Q", "U", 2 / 3)
     d, s, b = generations("Q", "D", -1 / 3)
-    neutrinos = (g_X * q[f"L.{name}"] for name in GENERATIONS["L"])
-    return Couplings(e, mu, tau, u, d, s, c, b, t, *neutrinos)
+    nu_e, nu_mu, nu_tau = (
+        g_X * (q[f"L.{name}"] + q.get(f"vector.nu_{name}", 0.0)) for name in GENERATIONS["L"]
+    )
+    light = (g_X * q["N.1"], g_X * q["N.2"], g_X * q["N.3"]) if right else None
+    return Couplings(e, mu, tau, u, d, s, c, b, t, nu_e, nu_mu, nu_tau, light)
+
+
+def _loop(loop: Loop, q: Mapping[str, Array | float], at: Array) -> Array | None:
+    """Real eps/g_X of a model's loop at q2 = `at`, None for none: of the vector charges of its
+    leptons less their mean, or, where it is "finite", of charges that sum to zero.
+    """
+    if loop == "none":
+        return None
+    vector = {
+        name: (q[f"L.{name}"] + q[f"E.{name}"]) / 2 + q.get(f"vector.{name}", 0.0)
+        for name in LOOP_LEPTONS.get(loop, GENERATIONS["L"])
+    }
+    if loop == "finite":
+        rest = sum(vector.values(), jnp.zeros(()))
+        size = sum(map(jnp.abs, vector.values()), jnp.zeros(()))
+        return jnp.where(jnp.abs(rest) <= _ROUNDING * size, loop_mixing(vector, at), 0.0)
+    if all(isinstance(value, float) for value in vector.values()):  # the model's own
+        return loop_mixing(vector, at)
+    mean = sum(vector.values(), jnp.zeros(())) / len(vector)
+    return loop_mixing({name: value - mean for name, value in vector.items()}, at)
+
+
+@in_float64
+def with_dark(
+    couplings: Couplings,
+    model: Model,
+    m_X: ArrayLike,
+    g_X: ArrayLike,
+    given: Mapping[str, ArrayLike],
+) -> Couplings:
+    """`couplings` with the width into the dark channel of `model`, or into the `given` one."""
+    m_X, g_X, *arrays = as_float64(m_X, g_X, *given.values())
+    width = dark.width(model, m_X, g_X, dict(zip(given, arrays, strict=True)))
+    return couplings._replace(dark=width)
 
 
 @in_float64

@@ -16,10 +16,21 @@ import zscan.models
 from zscan.errors import ModelError, UnknownNameError, nearest, shown
 from zscan.models.base import ModelType
 from zscan.models.charged import Model, benchmark, benchmark_names
+from zscan.models.dark import DARK_PARAMETERS
+from zscan.models.darkcast import from_darkcast
 from zscan.models.parameters import ParameterInfo
 from zscan.untrusted import TextError, check_table, is_file, parse_toml, read_text
 
-_OPTIONS = ("eps", "eps_over_g", "loop", "fcnc", "fcnc_scale")
+_OPTIONS = (
+    "eps",
+    "eps_over_g",
+    "loop",
+    "fcnc",
+    "fcnc_scale",
+    "neutrinos",
+    "dark",
+    *DARK_PARAMETERS,
+)
 
 if TYPE_CHECKING:
     from jax.typing import ArrayLike
@@ -40,7 +51,8 @@ def _other_models() -> dict[str, ModelType]:
 
 
 def list_models() -> tuple[str, ...]:
-    """Names of the benchmark models, in the order of the paper (the effective models are
+    """Names of the benchmark models: those of the paper in its order, then others of the literature
+    (the effective models are
     "muon-effective", "muon-resonance" and "radiative-muon-mass", see `zscan.models.effective`).
 
     >>> "Lmu-Ltau" in list_models()
@@ -50,10 +62,11 @@ def list_models() -> tuple[str, ...]:
 
 
 def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
-    """A model from a benchmark name, a path to a TOML file, a table, or a model itself.
+    """A model from a benchmark name, a path to a TOML file, a table, or a model itself; a file
+    NAME.py is read as a DarkCast model (`zscan.models.darkcast`), as text.
 
-    A benchmark with other options is "NAME,KEY=VALUE,...": its mixing (eps, eps_over_g, loop) and
-    flavour change (fcnc, fcnc_scale), as in a file.
+    A benchmark with other options is "NAME,KEY=VALUE,...": its mixing (eps, eps_over_g, loop),
+    flavour change (fcnc, fcnc_scale), neutrinos and dark channel (g_chi_over_g, ...), as in a file.
 
     Raises `UnknownNameError` for a name that is neither a benchmark nor a file, `ModelError` for an
     unusable file; warns with `ModelWarning` when the charges are anomalous.
@@ -89,6 +102,8 @@ def load_model(model: str | Path | Mapping[str, Any] | ModelType) -> ModelType:
             f"model {shown(str(model))} is neither a benchmark nor a file; known: "
             f"{nearest(str(model), known)}"
         )
+    if path.suffix == ".py":
+        return from_darkcast(path)
     try:
         table = parse_toml(read_text(path), path)
     except TextError as error:
@@ -154,11 +169,11 @@ def couplings(
     modulus with the sign of its value at q2 = 0; for q2 <= 0 it is real.
 
     m_X [GeV], g_X, eps and q2 broadcast against each other (for "dark-photon", g_X is read as eps).
-    `charges` overrides single charges of the model, keys as "charge.L.mu", values numbers or
-    arrays. Everything is differentiable in m_X, g_X, eps and the charges. Raises
-    `UnknownNameError`, `ModelError`, `ParameterError` (unknown charge; a lepton charge overridden
-    while the model's loop sums over its own lepton charges). Source: arXiv:2107.07518 sec. 3.1,
-    app. A; arXiv:2006.11225.
+    `charges` overrides single charges of the model, keys as "charge.L.mu", adds effective ones
+    ("vector.u"), or sets the dark channel ("g_chi"); values are numbers or arrays. The loop of the
+    model follows them. Everything is differentiable in m_X, g_X, eps and the charges. Raises
+    `UnknownNameError`, `ModelError`, `ParameterError` (unknown charge). Source: arXiv:2107.07518
+    sec. 3.1, app. A; arXiv:2006.11225.
 
     >>> x = couplings("B-3Lmu", m_X=0.1, g_X=1e-3)
     >>> round(float(x.mu.V), 12), round(float(x.u.V), 12), float(x.nu_e)

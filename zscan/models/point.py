@@ -83,6 +83,11 @@ class Point:
         """Branching ratios of X by channel, finite also where `hadrons_known` is False."""
         return widths.branching_ratios(self.m_X, self.on_shell)
 
+    @property
+    def invisible(self) -> Array:
+        """Branching ratio of X into neutrinos and a dark channel."""
+        return widths.invisible(self.branching_ratios)
+
     @cached_property
     def hadrons_known(self) -> Array:
         """Whether hadronic widths are known well enough for branching ratios and lifetimes, see

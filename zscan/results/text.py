@@ -1,6 +1,13 @@
-"""Tables as text."""
+"""Tables as text, for people and as TOML."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
@@ -14,3 +21,45 @@ def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """TOML text of a table of strings, numbers, booleans, lists and tables.
+
+    >>> print(to_toml({"name": "a", "axis": {"charge.L.mu": {"values": [1, 2.5]}}}), end="")
+    name = "a"
+    <BLANKLINE>
+    [axis."charge.L.mu"]
+    values = [1, 2.5]
+    """
+    return "\n".join(_sections((), table)).lstrip("\n") + "\n"
+
+
+def _sections(path: tuple[str, ...], table: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"{_key(key)} = {_value(value)}"
+        for key, value in table.items()
+        if not isinstance(value, Mapping)
+    ]
+    if path and (lines or not table):
+        lines = ["", f"[{'.'.join(map(_key, path))}]", *lines]
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += _sections((*path, key), value)
+    return lines
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _value(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())}}}"
+    return repr(value)

@@ -4,14 +4,16 @@ validated here.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zscan.constraints import Constraint
+from zscan.constraints.own import place_of
 from zscan.errors import CardError, Fault, nearest
+from zscan.results.text import to_toml
 from zscan.untrusted import (
     MAX_PARTS,
     GrammarError,
@@ -24,7 +26,6 @@ from zscan.untrusted import (
 
 TABLE_LABEL = "card table"
 _PACKAGE = Path(__file__).parent
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def read_card(
         if isinstance(table.get(section), dict):
             table[section] = _flatten(section, table[section], faults)
     overrides = tuple(overrides or ())
-    text = text or to_toml(table)
+    text = text or to_toml(_named(table))
     for override in overrides:
         _apply(table, override, faults)
     if overrides:
@@ -80,46 +81,13 @@ def shipped_cards() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def to_toml(table: Mapping[str, Any]) -> str:
-    """TOML text of a table of strings, numbers, booleans, lists and tables.
-
-    >>> print(to_toml({"name": "a", "axis": {"charge.L.mu": {"values": [1, 2.5]}}}), end="")
-    name = "a"
-    <BLANKLINE>
-    [axis."charge.L.mu"]
-    values = [1, 2.5]
-    """
-    return "\n".join(_sections((), table)).lstrip("\n") + "\n"
-
-
-def _sections(path: tuple[str, ...], table: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"{_key(key)} = {_value(value)}"
-        for key, value in table.items()
-        if not isinstance(value, Mapping)
-    ]
-    if path and (lines or not table):
-        lines = ["", f"[{'.'.join(map(_key, path))}]", *lines]
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            lines += _sections((*path, key), value)
-    return lines
-
-
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _value(key)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
+def _named(value: Any) -> Any:
+    """A copy of a table with the places of constraints in place of these."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())}}}"
-    return repr(value)
+        return {key: _named(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_named(item) for item in value]
+    return place_of(value) if isinstance(value, Constraint) else value
 
 
 def _plain(value: Any) -> Any:

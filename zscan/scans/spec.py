@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 import zscan
-from zscan.constraints import expand_constraints, measurements, observables_of
-from zscan.errors import CardError, Fault, UnknownNameError, ZscanError, nearest
+from zscan.constraints import Constraint, Own, find_constraints, observable_set, observables_of
+from zscan.errors import CardError, Fault, ZscanError, nearest
 from zscan.likelihood import Likelihood, log_likelihood
-from zscan.models import CHARGE_PARAMETERS, Model, ModelType, all_parameters, load_model
+from zscan.models import Model, ModelType, all_parameters, load_model
 from zscan.models.parameters import Parameters
 from zscan.results.grid import TileGrid, tile_grid
 from zscan.results.layout import SCHEMA_VERSION
@@ -41,6 +41,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 _MAX_PATTERN = 200  # characters of the name or pattern of a constraint
 _MAX_TILES = 1_000_000  # a tile is a file, and a row in the tables of every process
 Names = Annotated[list[str], Field(max_length=1000, fail_fast=True)]
+_Asked = Annotated[list[Any], Field(max_length=1000)]
 
 
 class _Card(Section):
@@ -48,8 +49,8 @@ class _Card(Section):
     name: str
     model: Any = None
     models: Any = None
-    observables: str = "paper"
-    constraints: Names | None = None
+    observables: Any = "paper"
+    constraints: _Asked | None = None
     axis: dict[str, Any] = Field(default_factory=dict)
     fixed: dict[str, Any] = Field(default_factory=dict)
     output: dict[str, Any] = Field(default_factory=dict)
@@ -71,7 +72,8 @@ class ScanSpec:
     """A validated scan: everything that determines its numbers, and where it came from.
 
     `axes` are ordered as in the map: that of models, the axes of the card, m_X, g_X.
-    `stored_observables` are the constraints whose observable is stored beside delta chi2.
+    `stored_observables` are the constraints whose observable is stored beside delta chi2;
+    `observables` is the set as text, see `zscan.constraints.observable_set`.
     `profiled` are no axes: chi2 is minimised over them. `card` is the text of the card, `overrides`
     what was changed in it. `fit` is the section that `zscan.fit.fit_card` reads; a scan does not
     depend on it."""
@@ -160,8 +162,8 @@ def load_card(
         Model if model is None else model
     )  # of one that could not be read
     allowed: Parameters = all_parameters() if model is None else model.parameters
-    if model_axes:
-        allowed = {name: info for name, info in allowed.items() if name not in CHARGE_PARAMETERS}
+    taken = {name for axis in model_axes for name in axis.columns}
+    allowed = {name: info for name, info in allowed.items() if name not in taken}
     tables = card.get("axis", {})
     profiled_tables = {name: table for name, table in tables.items() if asks_for_profile(table)}
     grid_tables = {name: table for name, table in tables.items() if name not in profiled_tables}
@@ -193,11 +195,16 @@ def load_card(
             problem = f"the grid has {tiles} tiles of so many points"
             most = f"at most {_MAX_TILES} tiles"
             faults.append(Fault("output.tile_points", problem, output["tile_points"], most))
-    names = _physics(card, output, model, faults)
-    if faults or model is None or names is None:
+    observables = _observables(card, raw, faults)
+    found = _constraints(card, model, faults)
+    if found is not None and model is not None:
+        _check_stored(output, model, found, faults)
+    if faults or model is None or found is None or observables is None:
         raise CardError(raw.label, faults)
+    names, own = found
     try:
-        likelihood = log_likelihood(model, names, card["observables"])
+        asked = [own.get(name, name) for name in names]
+        likelihood = log_likelihood(model, asked, observables)
     except ZscanError as error:
         raise CardError(raw.label, [Fault("constraints", str(error))]) from error
     if profiled and not likelihood.summed:
@@ -209,7 +216,7 @@ def load_card(
     return ScanSpec(
         name=card["name"],
         model=model,
-        observables=card["observables"],
+        observables=observables,
         constraints=names,
         axes=axes,
         fixed=fixed,
@@ -248,12 +255,20 @@ def _models(
     if len(given) != 1:
         problem = "given together with models" if given else "missing"
         faults.append(
-            Fault("model", problem, allowed="model = NAME, or models = 'catalogue:max=10,vector'")
+            Fault(
+                "model",
+                problem,
+                allowed="model = NAME, models = 'catalogue:max=10,vector', or models = [NAMES]",
+            )
         )
         return None, ()
     if given == ["model"]:
         return _model(card["model"], raw, faults), ()
-    found = read_models(card["models"], faults)
+
+    def load(name: str) -> ModelType:
+        return load_model(_beside(name, raw))
+
+    found = read_models(card["models"], load, faults)
     return (None, ()) if found is None else (found[0], (found[1],))
 
 
@@ -262,58 +277,88 @@ def _model(value: Any, raw: RawCard, faults: list[Fault]) -> ModelType | None:
         faults.append(Fault("model", "wrong type", value, "a benchmark name, a path or a table"))
         return None
     try:
-        if isinstance(value, str) and (value.endswith(".toml") or re.search(r"[/\\]", value)):
-            return load_model(raw.folder / value)
-        return load_model(value)
+        return load_model(_beside(value, raw) if isinstance(value, str) else value)
     except ZscanError as error:
         faults.append(Fault("model", str(error)))
         return None
 
 
-def _physics(
-    card: Mapping[str, Any], output: Mapping[str, Any], model: ModelType | None, faults: list[Fault]
-) -> tuple[str, ...] | None:
-    """Constraint names, None when some are unknown; checks the observable set and the stored
-    observables too.
-    """
-    if "observables" in card:
-        try:
-            measurements(card["observables"])
-        except ZscanError as error:
-            faults.append(Fault("observables", str(error), card["observables"]))
-    patterns, known = card.get("constraints"), "constraints" in card
-    for index, pattern in enumerate(patterns or ()):
-        if len(pattern) > _MAX_PATTERN:
-            known = False
-            allowed = f"at most {_MAX_PATTERN} characters"
-            faults.append(Fault(f"constraints.{index}", "a long name", pattern, allowed))
-            continue
-        try:
-            expand_constraints([pattern])
-        except UnknownNameError as error:
-            known = False
-            faults.append(Fault(f"constraints.{index}", str(error)))
-    if patterns == []:
-        known = False
+def _beside(value: str, raw: RawCard) -> str | Path:
+    """The name of a model as it is, a path as one from the folder of the card on."""
+    is_path = value.endswith((".toml", ".py")) or re.search(r"[/\\]", value)
+    return raw.folder / value if is_path else value
+
+
+def _observables(card: Mapping[str, Any], raw: RawCard, faults: list[Fault]) -> str | None:
+    """The set of measurements as text: the name of a set, a file beside the card, or a table."""
+    if "observables" not in card:
+        return None
+    value = card["observables"]
+    if not isinstance(value, str | dict):
+        allowed = "the name of a set, the path of a TOML file, or a table"
+        faults.append(Fault("observables", "wrong type", value, allowed))
+        return None
+    try:
+        return observable_set(value, raw.folder)
+    except ZscanError as error:
+        given = value if isinstance(value, str) else None
+        faults.append(Fault("observables", str(error), given))
+        return None
+
+
+def _constraints(
+    card: Mapping[str, Any], model: ModelType | None, faults: list[Fault]
+) -> tuple[tuple[str, ...], Own] | None:
+    """Names of the constraints and those of a user among them, None when some are not usable."""
+    if "constraints" not in card:
+        return None
+    asked = card["constraints"]
+    if asked == []:
         faults.append(
             Fault("constraints", "empty", allowed="at least one constraint, or no key for all")
         )
-    names = (
-        expand_constraints(patterns if patterns is not None or model is None else model.constraints)
-        if known
-        else None
-    )
-    available = {} if names is None or model is None else observables_of(model, names)
+        return None
+    before = len(faults)
+    for index, item in enumerate(asked or ()):
+        path = f"constraints.{index}"
+        if not isinstance(item, str | Constraint):
+            faults.append(Fault(path, "wrong type", item, "a string"))
+            continue
+        if isinstance(item, str) and len(item) > _MAX_PATTERN:
+            faults.append(Fault(path, "a long name", item, f"at most {_MAX_PATTERN} characters"))
+            continue
+        try:
+            find_constraints([item])
+        except ZscanError as error:
+            faults.append(Fault(path, str(error)))
+    if len(faults) > before:
+        return None
+    try:
+        if asked is None and model is not None:
+            asked = model.constraints
+        return find_constraints(asked)
+    except ZscanError as error:  # two constraints of one name
+        faults.append(Fault("constraints", str(error)))
+        return None
+
+
+def _check_stored(
+    output: Mapping[str, Any],
+    model: ModelType,
+    found: tuple[tuple[str, ...], Own],
+    faults: list[Fault],
+) -> None:
+    """Append the faults of the observables that a card wants to store."""
+    available = observables_of(model, *found)
     stored = output.get("observables", [])
     for index, name in enumerate(stored):
         path = f"output.observables.{index}"
         if name in stored[:index]:
             faults.append(Fault(path, "given twice", name))
-        elif available and name not in available:
+        elif name not in available:
             faults.append(
                 Fault(path, "not among the constraints of the card", name, nearest(name, available))
             )
-    return names
 
 
 def hex_floats(value: Any) -> Any:

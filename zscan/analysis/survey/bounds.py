@@ -14,7 +14,12 @@ import numpy as np
 from zscan.analysis.survey.engine import NOTHING, Engine, Entries, limit
 from zscan.analysis.survey.masses import survey_masses
 from zscan.charges.patterns import Patterns, patterns
-from zscan.constraints import data_constraints, expand_constraints
+from zscan.constraints import (
+    Observables,
+    data_constraints,
+    expand_constraints,
+    observable_set,
+)
 from zscan.precision import in_float64
 
 _COUPLINGS = np.geomspace(1e-8, 1.0, 81)
@@ -95,7 +100,7 @@ class CouplingBounds:
 def coupling_bounds(
     selection: str,
     *,
-    observables: str = "current",
+    observables: Observables = "current",
     masses: Sequence[float] = MASSES,
     points: int = 21,
     kappa: float = 0.0,
@@ -110,6 +115,7 @@ def coupling_bounds(
     allowed ones again, where X is too short-lived for a beam dump or where signs cancel. Delta
     a_mu is an upper limit, two standard deviations above its value; a chi2 is compared with its
     minimum over the grid. Raises as `zscan.survey`."""
+    observables = observable_set(observables)
     names = expand_constraints(data_constraints() if constraints is None else constraints)
     names = tuple(dict.fromkeys(("delta_a_mu", *names)))
     found = patterns(selection, quarks)

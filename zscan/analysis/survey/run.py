@@ -17,7 +17,12 @@ from zscan.analysis.survey.masses import survey_masses
 from zscan.analysis.survey.result import Survey, finished_header, open_survey
 from zscan.analysis.survey.tiles import Rows, SurveySpec, evaluate_tile, survey_header
 from zscan.charges.patterns import patterns
-from zscan.constraints import data_constraints, expand_constraints
+from zscan.constraints import (
+    Observables,
+    data_constraints,
+    expand_constraints,
+    observable_set,
+)
 from zscan.errors import ParameterError, ResumeMismatchError
 from zscan.precision import in_float64
 from zscan.results.grid import Tile
@@ -41,7 +46,7 @@ def survey(
     selection: str = SELECTION,
     *,
     eps_over_g: tuple[float, float] | None = None,
-    observables: str = "paper",
+    observables: Observables = "paper",
     masses: Sequence[float] = MASSES,
     points: int = POINTS,
     constraints: str | Sequence[str] | None = None,
@@ -80,6 +85,7 @@ def survey(
     is interrupted: `resume`, `force`, `shard` and the errors are as for `zscan.run_scan`; a shard
     returns what is there of the survey only when all tiles are. Raises `CardError` for a selection,
     `ParameterError` and `UnknownNameError` for the rest. Source: arXiv:2203.13731."""
+    observables = observable_set(observables)
     names = expand_constraints(data_constraints() if constraints is None else constraints)
     if "delta_a_mu" not in names:
         names = ("delta_a_mu", *names)
