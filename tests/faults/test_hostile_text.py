@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import zscan.limits
 from zscan.cli import main
 from zscan.errors import CardError
+from zscan.limits.known import forget_users
 from zscan.scans.spec import load_card
 
 SECONDS = 10
@@ -256,17 +257,14 @@ def test_priors(prior: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.fixture
 def user_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of a user's limits, with one good one."""
-    caches = (zscan.limits.list_limits, zscan.limits._user_limits)
     folder = tmp_path / "mine"
     good = zscan.limits.load("BaBar_Lees2014xha")
     zscan.limits.write_limit(good, folder)
     monkeypatch.setenv("ZSCAN_LIMITS", str(folder))
-    for function in caches:
-        function.cache_clear()
+    forget_users()
     yield folder
     monkeypatch.undo()
-    for function in caches:
-        function.cache_clear()
+    forget_users()
 
 
 def is_fifo(path: Path) -> None:

@@ -25,10 +25,11 @@ from zscan.constraints import (
 )
 from zscan.constraints.base import Constraint
 from zscan.constraints.measurements import BASE_SET, Measurement, measurements, of_limit
-from zscan.constraints.searches import SEARCHES, predict_searches
+from zscan.constraints.searches import SEARCHES, add_search, predict_searches
 from zscan.constraints.selections import SELECTIONS
 from zscan.errors import UnknownNameError, nearest
-from zscan.limits import load
+from zscan.limits import Limit, load
+from zscan.limits.known import on_new
 from zscan.models.base import ModelType
 from zscan.models.point import Measured, Point, Prediction
 
@@ -130,6 +131,15 @@ def measured_values(observables: str) -> dict[str, Measurement]:
     return measurements(observables) | {
         name: of_limit(load(limit)) for name, limit in SEARCHES.items()
     }
+
+
+def _add_limit(limit: Limit) -> None:
+    item = add_search(limit)
+    _CONSTRAINTS[item.name] = item
+    measured_values.cache_clear()
+
+
+on_new(_add_limit)
 
 
 def constraint_names() -> tuple[str, ...]:

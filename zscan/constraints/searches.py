@@ -46,4 +46,11 @@ def _search(constraint: str, limit: Limit) -> Constraint:
     )
 
 
+def add_search(limit: Limit) -> Constraint:
+    """The constraint of a limit that became known after the others: "searches/NAME"."""
+    name = f"searches/{limit.name}"
+    SEARCHES[name] = limit.name
+    return _search(name, limit)
+
+
 CONSTRAINTS = tuple(_search(name, load(limit)) for name, limit in SEARCHES.items())

@@ -16,7 +16,7 @@ import numpy as np
 
 from zscan.errors import ForeignFileError, ZscanError, clipped
 from zscan.kernels.recast import MECHANISMS
-from zscan.limits.format import Limit, ProductionTable, check
+from zscan.limits.format import Limit, LimitWarning, ProductionTable, check
 from zscan.limits.formula import NAMES
 from zscan.results.files import access
 from zscan.untrusted import file_name, read_bytes
@@ -37,10 +37,6 @@ _ASSIGNMENTS = ("bibtex", "model", "production", "decay", "bounds", "efficiency"
 # Numbers that are the coupling g_X of L_mu - L_tau, radiated off a muon, although the checkout
 # calls them eps
 _L_MU_L_TAU = ("BaBar_TheBABAR2016rlg",)
-
-
-class LimitWarning(UserWarning):
-    """A limit of a checkout or of a user's folder that was left out, and why."""
 
 
 def import_darkcast(path: Path | str) -> tuple[Limit, ...]:
