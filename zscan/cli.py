@@ -210,9 +210,12 @@ def _merge(arguments: argparse.Namespace) -> None:
 
 
 def _cite(arguments: argparse.Namespace) -> None:
+    from zscan import references
     from zscan.results.schema import info
 
-    print(zscan.bibtex(info(arguments.map)["bibtex_keys"]))
+    found = info(arguments.map)
+    references.add(found["bibtex"])
+    print(zscan.bibtex(found["bibtex_keys"]))
 
 
 def _charges(arguments: argparse.Namespace) -> None:
@@ -243,9 +246,12 @@ def _limits_list(arguments: argparse.Namespace) -> None:
 
 
 def _limits_import(arguments: argparse.Namespace) -> None:
-    limits = zscan.limits.import_darkcast(arguments.path)
-    for path in zscan.limits.write_limits(limits, arguments.output, force=arguments.force):
+    from zscan.limits.darkcast import read_checkout
+
+    found = read_checkout(arguments.path)
+    for path in zscan.limits.write_limits(found.limits, arguments.output, force=arguments.force):
         print(path)
+    print(f"zscan: {message(str(found))}", file=sys.stderr)
 
 
 def _limits_add(arguments: argparse.Namespace) -> None:

@@ -18,7 +18,14 @@ import platformdirs
 
 from zscan import references
 from zscan.errors import Fault, UnknownNameError, clipped, nearest, shown
-from zscan.limits.format import Limit, LimitError, LimitWarning, read_limit, read_production
+from zscan.limits.format import (
+    Limit,
+    LimitError,
+    LimitWarning,
+    ProductionTable,
+    read_limit,
+    read_production,
+)
 from zscan.untrusted import file_name, is_file
 
 ENVIRONMENT = "ZSCAN_LIMITS"
@@ -148,8 +155,9 @@ def _user_limits() -> dict[str, Limit]:
     global _users
     if _users is None:
         _users = {}
+        production = cache(read_production)
         for folder in _folders():
-            for limit in _of_folder(folder):
+            for limit in _of_folder(folder, production):
                 _users[limit.name] = limit
                 _remember_references(limit)
     return _users
@@ -180,13 +188,13 @@ def _folders() -> list[Path]:
     return folders
 
 
-def _of_folder(folder: Path) -> list[Limit]:
+def _of_folder(folder: Path, production: Callable[[Path], ProductionTable]) -> list[Limit]:
     limits, reasons = [], []
     for path in sorted(entry for entry in folder.iterdir() if entry.suffix == ".toml"):
         try:
             if not re.fullmatch(r"[\w+-]+", path.stem):
                 raise LimitError(str(path), [Fault("file", "unusual name", path.name, _NAMES)])
-            limits.append(replace(read_limit(path, _production), name=_name(path.stem)))
+            limits.append(replace(read_limit(path, production), name=_name(path.stem)))
         except Exception as error:  # one bad file must not stop commands that do not need it
             kind = "" if isinstance(error, LimitError) else f"{path}: {type(error).__name__}: "
             reasons.append(f"limit left out: {kind}{clipped(str(error))}")

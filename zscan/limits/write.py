@@ -57,21 +57,21 @@ def write_limits(
     folder, limits = Path(folder), tuple(limits)
     for limit in limits:
         check(limit)
-    files: dict[tuple[Path, bytes], Kind] = {}  # tables first: a limit is never without its own
+    tables: dict[tuple[Path, bytes], Kind] = {}
     for table in filter(None, (limit.production_table for limit in limits)):
         path, content = folder / "production" / f"{table.name}.toml", _text(_production(table))
         if not _holds(path, content):
-            files[path, content] = PRODUCTION
-    for limit in limits:
-        path, content = folder / f"{limit.name}.bib", limit.bibtex.encode()
-        if content and not _holds(path, content):
-            files[path, content] = BIBTEX
+            tables[path, content] = PRODUCTION
+    files = list(tables.items())  # first what a limit is never to be without
     paths = [folder / f"{limit.name}.toml" for limit in limits]
-    new = [(path, _text(to_table(limit))) for path, limit in zip(paths, limits, strict=True)]
-    outputs = [Output(path, kind, needed=len(text)) for (path, text), kind in files.items()]
-    outputs += [Output(path, LIMIT, needed=len(text)) for path, text in new]
+    for limit, path in zip(limits, paths, strict=True):
+        entries = (path.with_suffix(".bib"), limit.bibtex.encode())
+        if limit.bibtex and not _holds(*entries):
+            files.append((entries, BIBTEX))
+        files.append(((path, _text(to_table(limit))), LIMIT))
+    outputs = [Output(path, kind, needed=len(text)) for (path, text), kind in files]
     targets = guard(outputs, force=force)
-    for target, (_, content) in zip(targets, [*files, *new], strict=True):
+    for target, ((_, content), _) in zip(targets, files, strict=True):
         write_file(target.path, [content], replace=target.exists)
     for path in paths:
         read_limit(path)
