@@ -25,11 +25,11 @@ from zscan.constraints import (
 )
 from zscan.constraints.base import Constraint
 from zscan.constraints.measurements import BASE_SET, Measurement, measurements, of_limit
-from zscan.constraints.searches import SEARCHES, add_search, predict_searches
+from zscan.constraints.searches import SEARCHES, predict_searches, search_constraints
 from zscan.constraints.selections import SELECTIONS
 from zscan.errors import UnknownNameError, nearest
-from zscan.limits import Limit, load
-from zscan.limits.known import on_new
+from zscan.limits import load
+from zscan.limits.known import on_change
 from zscan.models.base import ModelType
 from zscan.models.point import Measured, Point, Prediction
 
@@ -133,13 +133,15 @@ def measured_values(observables: str) -> dict[str, Measurement]:
     }
 
 
-def _add_limit(limit: Limit) -> None:
-    item = add_search(limit)
-    _CONSTRAINTS[item.name] = item
+def _follow_limits() -> None:
+    """Bring the constraints of limits in line with the limits that are known."""
+    for name in [name for name, item in _CONSTRAINTS.items() if item.limit is not None]:
+        del _CONSTRAINTS[name]
+    _CONSTRAINTS.update(search_constraints())
     measured_values.cache_clear()
 
 
-on_new(_add_limit)
+on_change(_follow_limits)
 
 
 def constraint_names() -> tuple[str, ...]:

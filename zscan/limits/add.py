@@ -84,7 +84,9 @@ def add(
         efficiency = "invisible" if invisible else chosen
     curve = _in_gev(read, unit, curve_columns(read, two_sided=efficiency in _CLOSED))
     if len(curve) == 3 and efficiency not in _CLOSED:
-        allowed = f"efficiency {' or '.join(_CLOSED)}, or columns of mass and value"
+        listing = ", ".join(f"{number} {name}" for number, name in enumerate(read.names, 1))
+        allowed = f"efficiency {' or '.join(_CLOSED)}, or two columns"
+        allowed += f" out of: {listing}" if listing else ""
         problem = f"lower and upper edge do not go with efficiency {efficiency}"
         raise LimitError(read.source, [Fault("columns", problem, None, allowed)])
     mechanisms, shares = _production(production, name, read.source)
@@ -250,11 +252,14 @@ def _require_signal(limit: Limit, source: str) -> None:
     """Refuse a limit whose own reference model has no signal, and tell where it has none."""
     if not limit.reference_model:
         return
-    mass = limit.mass[np.isfinite(limit.value)]
+    there = np.isfinite(limit.value)
+    if limit.upper is not None:  # at the tip of an outline there is nothing between the edges
+        there &= limit.upper > limit.value * (1 + 1e-5)
+    mass = limit.mass[there]
     probe = replace(limit, name="probe")
     model = model_of(limit.reference_model)
     (found,) = excluded_intervals([probe], model, mass)
-    silent = ~np.isfinite(np.broadcast_to(found.lower, mass.shape))
+    silent = np.isnan(np.broadcast_to(found.lower, mass.shape))
     search = f"{'+'.join(limit.production)} with decays to {'+'.join(limit.final_states)}"
     if silent.all():
         problem = f"gives no signal in this search ({search}) at any mass: the limit cannot act"

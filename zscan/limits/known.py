@@ -33,7 +33,7 @@ _WARNINGS = 20  # about a folder
 _NAMES = "letters, digits, _, + and -"
 # Limits of users by name, in the order in which they became known; None: not yet looked for
 _users: dict[str, Limit] | None = None
-_listeners: list[Callable[[Limit], None]] = []
+_listeners: list[Callable[[], None]] = []
 
 
 @overload
@@ -102,22 +102,26 @@ def register(limits: Iterable[Limit]) -> tuple[str, ...]:
 
     One of the same name that a user added before is replaced; the name of a shipped limit becomes
     "user/NAME"."""
-    names = []
+    users, names, changed = _user_limits(), [], False
     for limit in limits:
         name = _name(limit.name)
-        known = _user_limits()
-        if name not in known or not same(known[name], limit):
-            known[name] = replace(limit, name=name)
-            for listener in _listeners:
-                listener(known[name])
-        _remember_references(known[name])
+        if name not in users or not same(users[name], limit):
+            users[name], changed = replace(limit, name=name), True
+        _remember_references(users[name])
         names.append(name)
+    if changed:
+        _announce()
     return tuple(names)
 
 
-def on_new(listener: Callable[[Limit], None]) -> None:
-    """Call `listener` with every limit that `register` makes known from now on."""
+def on_change(listener: Callable[[], None]) -> None:
+    """Call `listener` whenever other limits are known than before."""
     _listeners.append(listener)
+
+
+def _announce() -> None:
+    for listener in _listeners:
+        listener()
 
 
 def same(one: Limit, other: Limit) -> bool:
@@ -160,6 +164,7 @@ def _user_limits() -> dict[str, Limit]:
             for limit in _of_folder(folder, production):
                 _users[limit.name] = limit
                 _remember_references(limit)
+        _announce()
     return _users
 
 

@@ -13,7 +13,8 @@ from zscan.errors import Fault
 from zscan.limits.format import LimitError, LimitWarning
 from zscan.limits.tables import Table, shown_row
 
-_RETURNS = 0.2  # of the logarithmic range of masses: an outline ends so near to its beginning
+# Of the logarithmic range of masses: an outline ends so near to its beginning, or within a step
+_RETURNS = 0.2
 _STEEP, _HIGH = 1.1, 3.0  # a side of an outline: the mass within 10 %, the value by a factor of 3
 _JUMP = 2.0  # factor between neighbours that no curve goes up and down again and again
 _SHOWN = 3
@@ -84,8 +85,8 @@ def _is_outline(mass: np.ndarray) -> bool:
     steps = steps[steps != 0]
     turns = np.count_nonzero(steps != np.roll(steps, 1))
     both = (np.diff(mass) > 0).any() and (np.diff(mass) < 0).any()
-    span = np.log(mass.max() / mass.min())
-    return bool(both and turns == 2 and abs(np.log(mass[-1] / mass[0])) <= _RETURNS * span)
+    near = max(_RETURNS * np.log(mass.max() / mass.min()), np.abs(np.diff(np.log(mass))).max())
+    return bool(both and turns == 2 and abs(np.log(mass[-1] / mass[0])) <= near)
 
 
 def _zigzags(value: np.ndarray) -> bool:
