@@ -11,7 +11,7 @@ import zscan
 
 # What each package offers; packages without names are imported by module
 PACKAGES = {
-    "analysis": "Evaluation Verdict evaluate verdict",
+    "analysis": "Evaluation Verdict bounds evaluate verdict",
     "charges": (
         "ANOMALY_NAMES Charge Charges MAX_ENUMERATED Rows ThirdFamily anomalies "
         "anomaly_coefficients anomaly_sums canonical checked_max_charge classify "
@@ -34,9 +34,10 @@ PACKAGES = {
         "mixing muoquark nsi recast rk running scattering trident widths"
     ),
     "limits": (
-        "Limit LimitError LimitWarning MissingLimit ProductionTable delta_chi2 excluded_couplings "
-        "import_darkcast limit_row limit_table list_limits load missing missing_table "
-        "signal_strength signal_strengths write_limit write_limits"
+        "Limit LimitError LimitWarning MissingLimit ProductionTable add delta_chi2 "
+        "excluded_couplings import_darkcast limit_row limit_table list_limits load missing "
+        "missing_table register signal_strength signal_strengths user_folder write_limit "
+        "write_limits"
     ),
     "models": (
         "ADDED_PARAMETERS CHARGE_NAMES CHARGE_PARAMETERS GENERATIONS Measured Model ModelType "
@@ -58,6 +59,7 @@ def test_public_names_exist():
         "Measurement",
         "Model",
         "bibtex",
+        "bounds",
         "charges",
         "constraint",
         "couplings",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zscan import fit as fit
     from zscan import kernels as kernels
     from zscan import limits as limits
+    from zscan.analysis.bounds import bounds as bounds
     from zscan.analysis.evaluation import evaluate as evaluate
     from zscan.analysis.survey.run import survey as survey
     from zscan.analysis.verdicts import verdict as verdict
@@ -44,6 +45,7 @@ _PUBLIC = {
     "Measurement": "zscan.constraints.measurements",
     "Model": "zscan.models",
     "bibtex": "zscan.references",
+    "bounds": "zscan.analysis.bounds",
     "constraint": "zscan.constraints.own",
     "couplings": "zscan.models",
     "enable_x64": "zscan.precision",

@@ -153,6 +153,26 @@ def _verdict(arguments: argparse.Namespace) -> None:
     print(json.dumps(result.to_table(), indent=2) if arguments.json else result)
 
 
+def _bounds(arguments: argparse.Namespace) -> None:
+    from zscan.results import bounds_file
+
+    bounds = zscan.bounds(
+        arguments.model,
+        arguments.constraint,
+        m_X=arguments.masses,
+        points=arguments.points if len(arguments.masses) == 2 else None,
+        eps=arguments.eps,
+        eps_over_g=arguments.eps_over_g,
+        observables=arguments.observables,
+        cl=arguments.cl,
+        recast=arguments.recast,
+    )
+    print(bounds_file.bounds_json(bounds) if arguments.json else bounds_file.bounds_table(bounds))
+    if arguments.output is not None:
+        path = bounds_file.write_bounds(arguments.output, bounds, force=arguments.force)
+        print(path, file=sys.stderr if arguments.json else sys.stdout)
+
+
 def _survey(arguments: argparse.Namespace) -> None:
     from zscan.analysis.survey.command import run_command
 
@@ -219,9 +239,12 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _cite(arguments: argparse.Namespace) -> None:
+    from zscan import references
     from zscan.results.schema import info
 
-    print(zscan.bibtex(info(arguments.map)["bibtex_keys"]))
+    found = info(arguments.map)
+    references.add(found["bibtex"])
+    print(zscan.bibtex(found["bibtex_keys"]))
 
 
 def _charges(arguments: argparse.Namespace) -> None:
@@ -252,9 +275,51 @@ def _limits_list(arguments: argparse.Namespace) -> None:
 
 
 def _limits_import(arguments: argparse.Namespace) -> None:
-    limits = zscan.limits.import_darkcast(arguments.path)
-    for path in zscan.limits.write_limits(limits, arguments.output, force=arguments.force):
+    from zscan.limits.darkcast import read_checkout
+
+    found = read_checkout(arguments.path)
+    for path in zscan.limits.write_limits(found.limits, arguments.output, force=arguments.force):
         print(path)
+    print(f"zscan: {message(str(found))}", file=sys.stderr)
+
+
+def _limits_add(arguments: argparse.Namespace) -> None:
+    keys = "unit columns kind status efficiency t1 lratio likelihood arxiv bibtex source note force"
+    limit = zscan.limits.add(
+        arguments.table,
+        name=arguments.name,
+        experiment=arguments.experiment,
+        cl=arguments.cl,
+        production=_shares(arguments.production),
+        final_states=_words(arguments.final_states),
+        quantity=arguments.quantity,
+        reference_model=arguments.reference_model,
+        reference_branching_ratio=arguments.reference_br,
+        folder=arguments.output,
+        **{key: value for key in keys.split() if (value := getattr(arguments, key)) is not None},
+    )
+    print(f"searches/{limit.name}: {limit.mass.size} rows, {limit.mass[0]:.4g}-", end="")
+    print(f"{limit.mass[-1]:.4g} GeV, {limit.quantity} of {limit.reference_name or 'kmunux'}")
+    folder = zscan.limits.user_folder() if arguments.output is None else arguments.output
+    print(os.path.join(folder, f"{arguments.name}.toml"))
+    if arguments.output is not None:
+        print(f"known to every command with ZSCAN_LIMITS={arguments.output}", file=sys.stderr)
+
+
+def _words(texts: Sequence[str]) -> list[str]:
+    return [word for text in texts for word in text.split(",") if word]
+
+
+def _shares(texts: Sequence[str]) -> list[str] | dict[str, float]:
+    words = _words(texts)
+    if not any("=" in word for word in words):
+        return words
+    try:
+        return {name: float(share) for name, _, share in (word.partition("=") for word in words)}
+    except ValueError:
+        raise ParameterError(
+            f"--production {' '.join(words)}; allowed: e_brem, or shares as e_brem=0.7,p_brem=0.3"
+        ) from None
 
 
 def _parameter(text: str) -> tuple[str, float]:
@@ -285,6 +350,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         text = f"{self.prog}: error: {clipped(message)} (--help shows the arguments)"
         self.exit(2, f"{text}\n")
+
+
+def _examples(parser: argparse.ArgumentParser, *lines: str) -> None:
+    """Show commands below the arguments of a verb."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(["examples:", *(f"  {line}" for line in lines)])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -462,6 +533,56 @@ def _parser() -> argparse.ArgumentParser:
     )
     verdict.add_argument("--json", action="store_true")
 
+    bounds = verb(
+        "bounds", _bounds, "the couplings that each constraint excludes, against the mass of X"
+    )
+    _examples(
+        bounds,
+        "zscan bounds B-L -o bounds.csv",
+        "zscan bounds mine.toml --constraint 'searches/NA64*' borexino --masses 0.001 1",
+        "zscan bounds dark-photon --masses 0.01 0.02 0.05 --cl 0.95 -o bounds.h5",
+    )
+    bounds.add_argument("model", help="benchmark name or path of a model file")
+    bounds.add_argument(
+        "--constraint",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="names, patterns, or paper (default: everything that is data)",
+    )
+    bounds.add_argument(
+        "--masses",
+        nargs="+",
+        type=float,
+        default=[1e-3, 10.0],
+        metavar="GEV",
+        help="lowest and highest mass (default 0.001 10), or more than two: a list",
+    )
+    bounds.add_argument(
+        "--points",
+        type=int,
+        default=100,
+        metavar="K",
+        help="masses between the two (default 100), beside thresholds and ends of curves",
+    )
+    bounds.add_argument("--eps", type=float, default=0.0, help="kinetic mixing, added")
+    bounds.add_argument("--eps_over_g", type=float, default=0.0, help="kinetic mixing over g_X")
+    bounds.add_argument("--observables", default="paper", metavar="SET")
+    bounds.add_argument(
+        "--cl", type=float, help="confidence level (default: that of each constraint)"
+    )
+    bounds.add_argument(
+        "--recast",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="limits for the model (default), or as published, for their own reference model",
+    )
+    bounds.add_argument(
+        "-o", "--output", metavar="FILE", help="write FILE.csv or FILE.h5 (.nc), see docs/limits.md"
+    )
+    bounds.add_argument("--force", action="store_true", help="replace an existing table of bounds")
+    bounds.add_argument("--json", action="store_true")
+
     survey = verb(
         "survey",
         _survey,
@@ -591,6 +712,72 @@ def _parser() -> argparse.ArgumentParser:
     )
     importing.add_argument("--force", action="store_true", help="replace existing limit files")
     importing.set_defaults(command=_limits_import)
+
+    adding = actions.add_parser(
+        "add",
+        help="a limit of your own, from a table: then known to every command",
+        description="A limit of your own from a table (CSV, HEPData YAML or CSV, DarkCast .lmt): "
+        "mass and limit, or mass, lower and upper edge. It becomes searches/NAME everywhere.",
+    )
+    _examples(
+        adding,
+        "zscan limits add na64.csv --name NA64_mine --experiment NA64 --cl 0.9 --quantity g_X \\",
+        "    --reference-model B-L --production e_brem --final-states invisible",
+        "zscan limits add dump.csv --name Dump --experiment E1 --cl 0.95 --quantity eps \\",
+        "    --unit MeV --production e_brem --final-states ee --efficiency dump --lratio 1.5",
+    )
+    adding.add_argument("table", metavar="FILE")
+    adding.add_argument("--name", required=True, help="letters, digits, _, + and -")
+    adding.add_argument("--experiment", required=True)
+    adding.add_argument("--cl", type=float, required=True, help="confidence level, such as 0.9")
+    adding.add_argument(
+        "--production",
+        nargs="+",
+        required=True,
+        metavar="HOW",
+        help="how X is produced, such as e_brem, mu_brem, e_e, pi0_gamma (docs/limits.md); shares "
+        "of several as e_brem=0.7 p_brem=0.3",
+    )
+    adding.add_argument(
+        "--final-states",
+        nargs="+",
+        required=True,
+        metavar="WHAT",
+        help="ee, mumu, tautau, pipi, hadrons, invisible",
+    )
+    adding.add_argument("--quantity", default="g_X", help="g_X (default), eps, or BR of kmunux")
+    adding.add_argument(
+        "--reference-model",
+        metavar="MODEL",
+        help='for which the numbers hold: a name, a file, or charges as "{L = [0, 1, -1], ...}" '
+        "(eps: the dark photon)",
+    )
+    adding.add_argument("--unit", help="of the masses: eV, keV, MeV, GeV (default), TeV")
+    adding.add_argument(
+        "--columns",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="numbers of the columns of mass and limit, from 1, where there are more than three",
+    )
+    adding.add_argument("--kind", default="limit", help="limit (default) or projection")
+    adding.add_argument("--status", default="digitised", help="published, digitised (default), ...")
+    adding.add_argument(
+        "--efficiency", help="prompt, invisible (by the final states), window, dump, displaced"
+    )
+    adding.add_argument("--t1", help="end of a window [s], a formula of m [GeV]")
+    adding.add_argument("--lratio", type=float, help="length of a dump's volume over its shield")
+    adding.add_argument("--reference-br", type=float, help="branching ratio that was assumed")
+    adding.add_argument("--likelihood", default="background", help="background or counting")
+    adding.add_argument("--arxiv", metavar="ID")
+    adding.add_argument("--bibtex", metavar="FILE", help="entries that are to be cited")
+    adding.add_argument("--source", metavar="TEXT")
+    adding.add_argument("--note", metavar="TEXT")
+    adding.add_argument(
+        "-o", "--output", metavar="DIR", help="folder (default: the user's, read by every command)"
+    )
+    adding.add_argument("--force", action="store_true", help="replace a limit of the same name")
+    adding.set_defaults(command=_limits_add)
 
     for name, command, text in (
         ("info", _info, "print what a map says of itself"),

@@ -105,6 +105,12 @@ class NotFiniteWarning(UserWarning):
     """A constraint is not finite at points where it is valid."""
 
 
+class NoEffectWarning(UserWarning):
+    """A constraint that has no effect at any point that was asked for, which does not mean that
+    anything is allowed.
+    """
+
+
 class DeviceError(ZscanError):
     """The device failed, or its memory is too small, also at half the size of a tile."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ from zscan.constraints.exclusion import COUPLINGS
 from zscan.constraints.own import fingerprint
 from zscan.constraints.zero import observable_at_zero
 from zscan.errors import ConstraintError, UnknownNameError, nearest
-from zscan.limits import Limit, ProductionTable, load
+from zscan.limits import load
 from zscan.models import Model, ModelType, load_model
 from zscan.models.parameters import THEORY
 from zscan.models.point import Prediction
@@ -261,22 +261,23 @@ class Likelihood:
 
     @in_float64
     def excesses(
-        self, parameters: Mapping[str, ArrayLike], terms: Mapping[str, Term] | None = None
+        self,
+        parameters: Mapping[str, ArrayLike],
+        terms: Mapping[str, Term] | None = None,
+        *,
+        cl: float | None = None,
+        lowest: Mapping[str, Array] | None = None,
     ) -> dict[str, Float[Array, "..."]]:
         """By how much each constraint's limit is exceeded at `parameters`: excluded where it is
         positive.
 
         NaN where a constraint does not apply; constraints without a limit are left out. `terms` are
-        those of `evaluate` at the same parameters, if they are known. The rule of each constraint
-        is `Measurement.exclusion`; the minimum of a chi2 is looked for over
-        `zscan.constraints.exclusion.COUPLINGS` in place of the model's coupling, all other
-        parameters as given. Raises as `evaluate`."""
+        those of `evaluate` at the same parameters, `lowest` what `lowest` gives there, if they are
+        known. The rule of each constraint is `Measurement.exclusion_at` the confidence level `cl`
+        (None: its own). Raises as `evaluate`."""
         terms = self.evaluate(parameters) if terms is None else terms
-        rules = {name: self.measured[name].exclusion for name in self.constraints}
-        profiled = tuple(
-            name for name, rule in rules.items() if rule.delta_chi2_excluded is not None
-        )
-        lowest = self._lowest(profiled, parameters) if profiled else {}
+        lowest = self.lowest(parameters) if lowest is None else lowest
+        rules = {name: self.measured[name].exclusion_at(cl) for name in self.constraints}
         return {
             name: rule.excess(
                 terms[name].observable, terms[name].delta_chi2, lowest.get(name, jnp.zeros(()))
@@ -285,11 +286,20 @@ class Likelihood:
             if rule.excludes
         }
 
-    def _lowest(
-        self, names: tuple[str, ...], parameters: Mapping[str, ArrayLike]
-    ) -> dict[str, Array]:
-        """The minimum of delta chi2 over the coupling, on the shape of the other parameters."""
-        if self.model.coupling is None:
+    @in_float64
+    def lowest(self, parameters: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """The minimum of delta chi2 over the coupling, of each constraint whose limit is relative
+        to it, on the shape of the other parameters.
+
+        It is looked for over `zscan.constraints.exclusion.COUPLINGS` in place of the model's
+        coupling, all other parameters as given. Raises as `evaluate`."""
+        measured = measured_values(self.observables)
+        names = tuple(
+            name
+            for name in self.constraints
+            if measured[name].exclusion.delta_chi2_excluded is not None
+        )
+        if self.model.coupling is None or not names:
             return {}
         part = replace(self, constraints=names)
         values = dict(zip(parameters, as_float64(*parameters.values()), strict=True))
@@ -340,7 +350,7 @@ class Likelihood:
             | {
                 "measurements": {name: item.to_table() for name, item in measured.items()},
                 "limits": {
-                    name: _limit_digest(SEARCHES[name])
+                    name: load(SEARCHES[name]).digest
                     for name in self.constraints
                     if name in SEARCHES
                 },
@@ -438,21 +448,3 @@ def computed_at_zero(name: str, observables: str) -> float:
     """
     likelihood = Likelihood(Model("no X"), (name,), observables, {name: 0.0})
     return float(likelihood.evaluate({"m_X": _MASS} | _NO_COUPLING)[name].observable)
-
-
-def _limit_digest(name: str) -> str:
-    """Digest of everything that a limit says, its production table included."""
-    limit = load(name)
-    tables: list[Limit | ProductionTable] = [limit]
-    if limit.production_table is not None:
-        tables.append(limit.production_table)
-    digest = hashlib.sha256()
-    for table in tables:
-        for item in fields(table):
-            value = getattr(table, item.name)
-            if item.name != "production_table":
-                digest.update(
-                    item.name.encode()
-                    + (value.tobytes() if hasattr(value, "tobytes") else repr(value).encode())
-                )
-    return digest.hexdigest()

@@ -33,10 +33,11 @@ from zscan.constraints.measurements import (
 )
 from zscan.constraints.own import NONE, Asked, Own, own_constraints
 from zscan.constraints.own_sets import set_text
-from zscan.constraints.searches import SEARCHES, predict_searches
+from zscan.constraints.searches import SEARCHES, predict_searches, search_constraints
 from zscan.constraints.selections import SELECTIONS
 from zscan.errors import UnknownNameError, nearest, shown
 from zscan.limits import load
+from zscan.limits.known import on_change
 from zscan.models.base import ModelType
 from zscan.models.point import Measured, Point, Prediction
 
@@ -149,6 +150,17 @@ def _measured_values(observables: str) -> dict[str, Measurement]:
     return measurements(observables) | {
         name: of_limit(load(limit)) for name, limit in SEARCHES.items()
     }
+
+
+def _follow_limits() -> None:
+    """Bring the constraints of limits in line with the limits that are known."""
+    for name in [name for name, item in _CONSTRAINTS.items() if item.limit is not None]:
+        del _CONSTRAINTS[name]
+    _CONSTRAINTS.update(search_constraints())
+    _measured_values.cache_clear()
+
+
+on_change(_follow_limits)
 
 
 def constraint_names() -> tuple[str, ...]:

@@ -13,10 +13,9 @@ from zscan.constraints.base import Constraint, Measured, Point, Prediction
 from zscan.limits import Limit, list_limits, load, signal_strengths
 
 KMUNUX_LIMIT = "NA62_Kmunu_vector_BR_derived"
-# Constraint -> limit curve; projections are among them but are never summed
-SEARCHES = {"kmunux": KMUNUX_LIMIT} | {
-    f"searches/{name}": name for name in list_limits() if name != KMUNUX_LIMIT
-}
+# Constraint -> limit curve; projections are among them but are never summed. It follows the limits
+# that are known, see `search_constraints`
+SEARCHES: dict[str, str] = {}
 
 
 def predict_searches(limits: Iterable[str], point: Point) -> dict[str, Prediction]:
@@ -46,4 +45,12 @@ def _search(constraint: str, limit: Limit) -> Constraint:
     )
 
 
-CONSTRAINTS = tuple(_search(name, load(limit)) for name, limit in SEARCHES.items())
+def search_constraints() -> dict[str, Constraint]:
+    """The constraints of all limits that are known now, by name; `SEARCHES` is brought in line."""
+    SEARCHES.clear()
+    SEARCHES["kmunux"] = KMUNUX_LIMIT
+    SEARCHES.update({f"searches/{name}": name for name in list_limits() if name != KMUNUX_LIMIT})
+    return {name: _search(name, load(limit)) for name, limit in SEARCHES.items()}
+
+
+CONSTRAINTS = tuple(search_constraints().values())

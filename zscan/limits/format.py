@@ -4,23 +4,24 @@ reported at once.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from zscan.errors import CardError, Fault, ParameterError, nearest
+from zscan.errors import CardError, Fault, nearest
 from zscan.kernels.recast import MECHANISMS
 from zscan.limits import reference
-from zscan.limits.formula import evaluate
+from zscan.limits.curve import curve_faults, to_array
 from zscan.models.charged import Model, benchmark_names
 from zscan.results.levels import two_sided
-from zscan.untrusted import TextError, parse_toml, read_text
+from zscan.untrusted import TextError, is_file, parse_toml, read_text
 
 FORMAT = 1
 CHOICES = {
@@ -42,11 +43,6 @@ FINAL_STATES = {
     "hadrons": "hadrons",
     "invisible": "nunu",
 }
-COLUMNS = (
-    ("mass", "value"),
-    ("mass", "value", "env_min", "env_max"),
-    ("mass", "lower", "upper"),
-)
 # Keys of a file in the order in which they are written
 _KEYS = (
     "format",
@@ -97,6 +93,10 @@ class LimitError(CardError):
     """All faults of a limit file at once."""
 
 
+class LimitWarning(UserWarning):
+    """A limit, or rows of one, that were left out or changed on reading, and why."""
+
+
 @dataclass(frozen=True, eq=False)
 class ProductionTable:
     """Shares of production for the dark photon, up to a norm: linear between masses, constant
@@ -133,8 +133,9 @@ class Limit:
 
     `status`: "published" numbers, "digitised" from a figure or thinned from a data file, "derived"
     by others from the data, or "provisional": estimated, third-party, or with a confidence level
-    that could not be checked (see `note`). `references` are BibTeX keys. Compared and hashed by
-    identity."""
+    that could not be checked (see `note`). `references` are BibTeX keys; `bibtex` has the entries
+    of those that zscan does not have, in a file NAME.bib beside that of the limit. Compared and
+    hashed by identity."""
 
     name: str
     experiment: str
@@ -161,6 +162,7 @@ class Limit:
     t1: str = ""
     lratio: float | None = None
     note: str = ""
+    bibtex: str = ""
 
     def __post_init__(self) -> None:
         # Compiled functions hold these numbers as constants, so they must not change
@@ -192,6 +194,23 @@ class Limit:
             return -1 / (2 * math.log1p(-self.cl))
         return 1 / two_sided(self.cl)
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of everything that the numbers of a recast depend on and of what is said of
+        them, the production table included; not of the BibTeX entries.
+        """
+        tables: list[Limit | ProductionTable] = [self]
+        if self.production_table is not None:
+            tables.append(self.production_table)
+        digest = hashlib.sha256()
+        for table in tables:
+            for item in fields(table):
+                value = getattr(table, item.name)
+                if item.name not in ("production_table", "bibtex"):
+                    content = value.tobytes() if hasattr(value, "tobytes") else repr(value).encode()
+                    digest.update(item.name.encode() + content)
+        return digest.hexdigest()
+
     def columns(self) -> dict[str, np.ndarray]:
         """The arrays by column name."""
         if self.upper is not None:
@@ -219,7 +238,7 @@ def read_production(path: Path) -> ProductionTable:
         faults.append(Fault("references", "must be a list of strings", table["references"]))
     if not isinstance(table.get("note", ""), str):
         faults.append(Fault("note", "must be a string", table["note"]))
-    array = _array(table.get("rows"))
+    array = to_array(table.get("rows"))
     if not faults and (array.ndim != 2 or array.shape[1] != len(columns)):
         faults.append(Fault("rows", "must be rows of numbers, one for each column"))
     if not faults and not _shares_ok(array):
@@ -240,12 +259,12 @@ def read_limit(
     path: Path, production: Callable[[Path], ProductionTable] = read_production
 ) -> Limit:
     """The limit in a file; `production` reads its production table, from the folder `production`
-    beside it.
+    beside it. BibTeX entries are read from NAME.bib beside it, if that is there.
 
     Raises `LimitError` that lists every fault.
     """
     table = read_table(path)
-    data = dict(zip(table["columns"], _array(table["rows"]).T, strict=True))
+    data = dict(zip(table["columns"], to_array(table["rows"]).T, strict=True))
     name = table.get("production_table")
     shares = production(path.parent / "production" / f"{name}.toml") if name else None
     lists = ("references", "production", "final_states", "reference_decays")
@@ -257,6 +276,7 @@ def read_limit(
     given |= {"value" if key == "lower" else key: column for key, column in data.items()}
     if isinstance(given.get("reference_model"), dict):
         given["reference_model"] = reference.own_model(given["reference_model"])
+    given["bibtex"] = _bibtex(path.with_suffix(".bib"))
     limit = Limit(**{"arxiv": "", "reference_model": "", **given}, production_table=shares)
     if shares is not None and shares.mechanisms != limit.production:
         problem = f"the table has the mechanisms {', '.join(shares.mechanisms)}"
@@ -277,6 +297,13 @@ def read_table(path: Path) -> dict[str, Any]:
     if faults:
         raise LimitError(str(path), faults)
     return table
+
+
+def _bibtex(path: Path) -> str:
+    try:
+        return read_text(path) if is_file(path) else ""
+    except TextError as error:
+        raise LimitError(str(path), [error.fault]) from error
 
 
 def _shares_ok(array: np.ndarray) -> bool:
@@ -322,18 +349,11 @@ def _toml(path: Path) -> dict[str, Any]:
     return table
 
 
-def _array(rows: Any) -> np.ndarray:
-    try:
-        return np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return np.empty(0)
-
-
 def _faults(table: Mapping[str, Any]) -> list[Fault]:
     faults = list(_plain_faults(table))
     if not faults:  # what follows compares keys, and takes their types for granted
         faults += _dependent_faults(table)
-    return [*faults, *_curve_faults(table)]
+    return [*faults, *curve_faults(table)]
 
 
 def _plain_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
@@ -407,54 +427,6 @@ def _dependent_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
             "production_table",
             "holds shares for the dark photon, which must be the reference model",
         )
-
-
-def _curve_faults(table: Mapping[str, Any]) -> Iterator[Fault]:
-    columns, excludes = table.get("columns"), table.get("excludes")
-    if not isinstance(columns, list) or tuple(columns) not in COLUMNS:
-        yield Fault(
-            "columns",
-            "unknown set of columns",
-            columns,
-            " | ".join(", ".join(names) for names in COLUMNS),
-        )
-        return
-    if ("lower" in columns) != (excludes == "between"):
-        yield Fault("columns", "lower and upper go with excludes = 'between'", columns)
-    array = _array(table.get("rows"))
-    if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] != len(columns):
-        yield Fault("rows", "must be at least two rows of numbers, one for each column")
-        return
-    mass, values = array[:, 0], array[:, 1:]
-    broken = np.isnan(values).any(axis=1)
-    if not (np.isfinite(mass).all() and (mass > 0).all() and (np.diff(mass) > 0).all()):
-        yield Fault("rows", "masses must be positive and increase")
-    if (
-        not (np.isnan(values).all(axis=1) == broken).all()
-        or not (values[~broken] > 0).all()
-        or broken.all()
-    ):
-        yield Fault("rows", "values must be positive, or all NaN in a row that breaks the curve")
-    elif not np.isfinite(values[~broken]).all():
-        yield Fault("rows", "values must be finite")
-    elif "lower" in columns and (values[~broken, 0] > values[~broken, 1]).any():
-        yield Fault("rows", "lower must not exceed upper")
-    elif (
-        "env_min" in columns
-        and not ((values[:, 1] <= values[:, 0]) & (values[:, 0] <= values[:, 2]))[~broken].all()
-    ):
-        yield Fault("rows", "value must lie between env_min and env_max")
-    if isinstance(table.get("t1"), str) and table["t1"]:
-        try:
-            with np.errstate(all="ignore"):
-                ends = evaluate(table["t1"], mass)
-        except ParameterError as error:
-            yield Fault("t1", str(error))
-        else:
-            if not (np.isfinite(ends) & (ends > 0)).all():
-                yield Fault(
-                    "t1", "must be finite and positive at all masses of the curve", table["t1"]
-                )
 
 
 def _texts(value: Any) -> bool:

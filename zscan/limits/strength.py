@@ -24,6 +24,7 @@ from zscan.kernels.widths import invisible, partial_widths, total_of
 from zscan.limits.accuracy import Rest, enough, rest
 from zscan.limits.format import FINAL_STATES, Limit, ProductionTable
 from zscan.limits.formula import evaluate
+from zscan.limits.known import as_limit
 from zscan.limits.reference import reference_model
 from zscan.models import Model, ModelType, couplings, load_charged, load_model
 from zscan.precision import as_float64, in_float64
@@ -31,7 +32,7 @@ from zscan.precision import as_float64, in_float64
 
 @in_float64
 def signal_strengths(
-    limits: Sequence[Limit],
+    limits: Sequence[Limit | str],
     m_X: ArrayLike,
     couplings: Couplings,
     *,
@@ -70,12 +71,14 @@ def signal_strengths(
     couplings = jax.tree.unflatten(jax.tree.structure(couplings), leaves)
     return tuple(
         _mu(*arguments)
-        for arguments in _arguments(tuple(limits), m_X, couplings, thresholds, hadrons)
+        for arguments in _arguments(
+            tuple(map(as_limit, limits)), m_X, couplings, thresholds, hadrons
+        )
     )
 
 
 def signal_strength(
-    limit: Limit,
+    limit: Limit | str,
     model: ModelType | str,
     m_X: ArrayLike,
     g_X: ArrayLike,
@@ -87,10 +90,10 @@ def signal_strength(
     """Signal strength mu of `model` at m_X [GeV], g_X and eps (added to the model's mixing), which
     broadcast.
 
-    See `signal_strengths`; g_X is read as eps for the model "dark-photon".
+    See `signal_strengths`; `limit` may be a name, here and below; g_X is read as eps for the model
+    "dark-photon".
 
-    >>> from zscan.limits import load
-    >>> round(float(signal_strength(load("NA64_NA642019imj"), "Lmu-Ltau", 0.02, 5e-3)), 2)
+    >>> round(float(signal_strength("NA64_NA642019imj", "Lmu-Ltau", 0.02, 5e-3)), 2)
     1.35
     """
     x = couplings(model, m_X, g_X, eps)
@@ -99,7 +102,7 @@ def signal_strength(
 
 @in_float64
 def excluded_couplings(
-    limit: Limit,
+    limit: Limit | str,
     model: ModelType | str,
     m_X: ArrayLike,
     *,
@@ -113,11 +116,41 @@ def excluded_couplings(
     inf for limits without an upper edge. Needs a model whose
     couplings are proportional to g_X, so without a fixed `eps`: raises `ParameterError` otherwise.
 
-    >>> from zscan.limits import load
-    >>> g_lo, g_hi = excluded_couplings(load("NA64_NA642019imj"), "Lmu-Ltau", 0.02)
+    >>> g_lo, g_hi = excluded_couplings("NA64_NA642019imj", "Lmu-Ltau", 0.02)
     >>> round(float(g_lo), 5), float(g_hi)
     (0.0043, inf)
     """
+    (found,) = excluded_intervals([limit], model, m_X, thresholds=thresholds, hadrons=hadrons)
+    return found.lower, found.upper
+
+
+class Excluded(NamedTuple):
+    """Of a limit, on the shape of m_X: the couplings between which it excludes, as
+    `excluded_couplings` gives them, and where it says anything.
+    """
+
+    lower: Array
+    upper: Array
+    applies: Array
+
+
+@in_float64
+def excluded_intervals(
+    limits: Sequence[Limit | str],
+    model: ModelType | str,
+    m_X: ArrayLike,
+    *,
+    eps_over_g: float = 0.0,
+    levels: Sequence[float] | None = None,
+    thresholds: str = "physical",
+    hadrons: str = "default",
+) -> tuple[Excluded, ...]:
+    """`excluded_couplings` of many limits at once, which share widths and production rates; where a
+    limit applies and has no interval, the model has too little signal in it, or none.
+
+    `eps_over_g` is added to the mixing of the model; `levels` are the signal strengths above which
+    each limit excludes (default 1: its own confidence level). Raises `ParameterError` for a model
+    whose couplings are not proportional to g_X."""
     loaded = load_model(model)
     if not loaded.scales_with_coupling:
         raise ParameterError(
@@ -125,13 +158,23 @@ def excluded_couplings(
             "eps, or no charges); scan signal_strength instead"
         )
     (m_X,) = as_float64(m_X)
-    unit = load_charged(loaded).couplings(m_X, 1.0)
-    (arguments,) = _arguments((limit,), m_X, unit, thresholds, hadrons)
-    return _edges(*arguments)
+    unit = load_charged(loaded).couplings(m_X, 1.0, eps_over_g)
+    chosen = tuple(map(as_limit, limits))
+    found = []
+    for arguments, level in zip(
+        _arguments(chosen, m_X, unit, thresholds, hadrons),
+        [1.0] * len(chosen) if levels is None else levels,
+        strict=True,
+    ):
+        search, known, *rates = arguments
+        search = search._replace(scale=search.scale / level)
+        lower, upper = _edges(search, known, *rates)
+        found.append(Excluded(lower, upper, search.valid & known))
+    return tuple(found)
 
 
 @in_float64
-def delta_chi2(limit: Limit, mu: ArrayLike) -> Float[Array, "..."]:
+def delta_chi2(limit: Limit | str, mu: ArrayLike) -> Float[Array, "..."]:
     """-2 ln L of a signal strength, from a limit alone: an assumption on the form of the
     likelihood.
 
@@ -140,12 +183,12 @@ def delta_chi2(limit: Limit, mu: ArrayLike) -> Float[Array, "..."]:
     (2.71 mu^2 at 90 %). Both are 0 without a signal and reach the value of the confidence level at
     mu = 1.
 
-    >>> from zscan.limits import load
-    >>> limits = [load(name) for name in ("NA64_NA642019imj", "BaBar_Lees2014xha")]
+    >>> limits = ("NA64_NA642019imj", "BaBar_Lees2014xha")
     >>> [round(float(delta_chi2(limit, 1.0)), 2) for limit in limits]
     [4.61, 2.71]
     """
     (mu,) = as_float64(mu)
+    limit = as_limit(limit)
     deviation = mu / limit.error
     return deviation if limit.likelihood == "counting" else deviation**2
 

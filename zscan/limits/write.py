@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from zscan.errors import ForeignFileError
 from zscan.limits.format import (
     FORMAT,
     Limit,
@@ -19,16 +20,25 @@ from zscan.limits.format import (
     read_table,
     to_table,
 )
+from zscan.references import split
 from zscan.results.files import access, write_file
 from zscan.results.outputs import Kind, Output, guard
+from zscan.untrusted import read_text
 
+
+def _require_bibtex(path: Path) -> None:
+    if not split(read_text(path)):
+        raise ForeignFileError(f"{path}: it holds no BibTeX entry")
+
+
+BIBTEX = Kind("BibTeX file", _require_bibtex)
 LIMIT = Kind("limit file", read_table)
 PRODUCTION = Kind("production table", read_production)
 
 
 def write_limit(limit: Limit, folder: Path | str, *, force: bool = False) -> Path:
-    """Write `limit` to FOLDER/NAME.toml and its production table to FOLDER/production; `load` reads
-    the file back. Raises as `write_limits`.
+    """Write `limit` to FOLDER/NAME.toml, its BibTeX entries to FOLDER/NAME.bib and its production
+    table to FOLDER/production; `load` reads the file back. Raises as `write_limits`.
     """
     return write_limits([limit], folder, force=force)[0]
 
@@ -36,8 +46,9 @@ def write_limit(limit: Limit, folder: Path | str, *, force: bool = False) -> Pat
 def write_limits(
     limits: Iterable[Limit], folder: Path | str, *, force: bool = False
 ) -> tuple[Path, ...]:
-    """Write each limit to FOLDER/NAME.toml and the production tables to FOLDER/production, read
-    every file back, and return the paths of the limits.
+    """Write each limit to FOLDER/NAME.toml, with FOLDER/NAME.bib if it brings BibTeX entries, and
+    the production tables to FOLDER/production, read every file back, and return the paths of the
+    limits.
 
     A production table that is there already, with the same content, is shared. Raises `LimitError`
     for a limit that cannot be read back, `ParameterError` for two of the same name,
@@ -46,17 +57,21 @@ def write_limits(
     folder, limits = Path(folder), tuple(limits)
     for limit in limits:
         check(limit)
-    files: dict[tuple[Path, bytes], Kind] = {}  # tables first: a limit is never without its own
+    tables: dict[tuple[Path, bytes], Kind] = {}
     for table in filter(None, (limit.production_table for limit in limits)):
         path, content = folder / "production" / f"{table.name}.toml", _text(_production(table))
         if not _holds(path, content):
-            files[path, content] = PRODUCTION
+            tables[path, content] = PRODUCTION
+    files = list(tables.items())  # first what a limit is never to be without
     paths = [folder / f"{limit.name}.toml" for limit in limits]
-    new = [(path, _text(to_table(limit))) for path, limit in zip(paths, limits, strict=True)]
-    outputs = [Output(path, kind, needed=len(text)) for (path, text), kind in files.items()]
-    outputs += [Output(path, LIMIT, needed=len(text)) for path, text in new]
+    for limit, path in zip(limits, paths, strict=True):
+        entries = (path.with_suffix(".bib"), limit.bibtex.encode())
+        if limit.bibtex and not _holds(*entries):
+            files.append((entries, BIBTEX))
+        files.append(((path, _text(to_table(limit))), LIMIT))
+    outputs = [Output(path, kind, needed=len(text)) for (path, text), kind in files]
     targets = guard(outputs, force=force)
-    for target, (_, content) in zip(targets, [*files, *new], strict=True):
+    for target, ((_, content), _) in zip(targets, files, strict=True):
         write_file(target.path, [content], replace=target.exists)
     for path in paths:
         read_limit(path)

@@ -281,5 +281,6 @@ def info(path: str | Path) -> dict[str, Any]:
             **{name: json_attribute(file, name) for name in tables},
             # Maps of zscan 0.1.0 have neither.
             "other_versions": json.loads(file.attrs.get("other_versions", "[]")),
+            "bibtex": str(file.attrs.get("bibtex", "")),
             "digest": file.attrs.get("digest"),
         }

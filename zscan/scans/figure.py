@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from zscan.constraints import expand_constraints, is_projection
-from zscan.errors import CardError, Fault, UnknownNameError, nearest
+from zscan.errors import CardError, Fault, NoEffectWarning, UnknownNameError, nearest
 from zscan.results.figures import FIGURES, save
 from zscan.results.figures.picture import PICTURE
 from zscan.results.figures.plot import FigureSpec
@@ -113,7 +114,11 @@ def _make(number: str, scans: Sequence[ScanSpec], folder: Path, force: bool) -> 
     figure = FIGURES[number]
     paths = [folder / f"{card}.h5" for card in figure.cards]
     for scan, path in zip(scans, paths, strict=True):
-        run_scan(scan, path, resume=not force, force=force)
+        with warnings.catch_warnings():
+            # Of its own models the paper also shows what sees nothing of them
+            if not any(text.startswith("model") for text in scan.overrides):
+                warnings.simplefilter("ignore", NoEffectWarning)
+            run_scan(scan, path, resume=not force, force=force)
     with ExitStack() as stack:
         maps = [stack.enter_context(open_scan(path)) for path in paths]
         return (*paths, save(figure, maps, folder / f"fig{number}.png", force=True))

@@ -1,5 +1,5 @@
 """Points where a constraint is valid but its number is not finite: how many, and where the first
-one is.
+one is; and constraints that have no effect at any point.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import numpy as np
 
 from zscan.errors import NotFiniteError
 from zscan.results.grid import Tile
-from zscan.results.layout import NOT_FINITE, MapHeader
+from zscan.results.layout import NOT_COMPUTED, NOT_FINITE, OUT_OF_RANGE, MapHeader
 from zscan.results.schema import Rows
 
 
 class FiniteCheck:
-    """Counts the points of status "not finite" of tiles, by constraint; for several threads.
+    """Counts the points of status "not finite" of tiles, by constraint, and notes which constraints
+    apply and act anywhere; for several threads.
 
     With `strict` a tile that has any raises `NotFiniteError`."""
 
@@ -23,12 +24,17 @@ class FiniteCheck:
         self.header, self.strict = header, strict
         self.counts: dict[str, int] = {}
         self.first: dict[str, tuple[int, ...]] = {}  # indices on the grid, first in C order
+        self.applies: set[str] = set()
+        self.acts: set[str] = set()
         self._lock = threading.Lock()
 
     def __call__(self, tile: Tile, rows: Rows) -> None:
         """Look at a tile; raises `NotFiniteError`."""
         found = {}
-        for constraint, status in zip(self.header.constraints, rows["status"], strict=True):
+        for constraint, status, delta_chi2 in zip(
+            self.header.constraints, rows["status"], rows["delta_chi2"], strict=True
+        ):
+            self._note(constraint.name, status, delta_chi2)
             wrong = status == NOT_FINITE
             if wrong.any():
                 inside = np.unravel_index(int(np.argmax(wrong)), tile.shape)
@@ -46,6 +52,26 @@ class FiniteCheck:
             for name, (count, place) in found.items():
                 self.counts[name] = self.counts.get(name, 0) + count
                 self.first[name] = min(self.first.get(name, place), place)
+
+    def _note(self, name: str, status: np.ndarray, delta_chi2: np.ndarray) -> None:
+        if name not in self.acts and np.any((status != OUT_OF_RANGE) & (status != NOT_COMPUTED)):
+            self.applies.add(name)
+            if np.any(np.nan_to_num(delta_chi2, nan=1.0)):
+                self.acts.add(name)
+
+    def without_effect(self) -> str:
+        """Constraints that have no effect at any point of the tiles, and why; empty if there are
+        none.
+        """
+        names = [item.name for item in self.header.constraints]
+        nowhere = [name for name in names if name not in self.applies]
+        silent = [name for name in names if name in self.applies and name not in self.acts]
+        parts = []
+        if nowhere:
+            parts.append(f"apply nowhere on the grid: {', '.join(nowhere)}")
+        if silent:
+            parts.append(f"give no signal anywhere on the grid: {', '.join(silent)}")
+        return "; ".join(parts)
 
     def put(self, tile: Tile, rows: Rows, digests: object) -> None:
         """The same, for tiles that go into no map."""

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 import zscan
+from zscan import references
 from zscan.likelihood import Description
 from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable
 from zscan.scans.profiled import profiled_observables
@@ -36,7 +37,8 @@ def provenance(
     `canonical` is what determines the numbers, `spec_hash` its hash, `stored` their type.
     """
     device = jax.local_devices()[0]
-    return {
+    entries = references.added(described.bibtex_keys)  # those of users, which zscan does not have
+    return ({"bibtex": entries} if entries else {}) | {
         "name": name,
         "model": json.dumps(model),
         "observables": observables,

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from zscan.errors import (
     CorruptFileError,
     IncompleteScanError,
+    NoEffectWarning,
     NotFiniteWarning,
     ParameterError,
     ZscanError,
@@ -122,7 +123,7 @@ def run_scan(
         _compute(spec, store, executor, shard, check, replace_map=target.exists, progress=progress)
         if shard is None:
             store.remove()
-    _warn_of(check, out)
+    _warn_of(check, out, complete=shard is None)
     return out
 
 
@@ -159,9 +160,12 @@ def _compute(
             executor_class(executor)(spec, store, sink, bar).run(todo)
 
 
-def _warn_of(check: FiniteCheck, out: Path) -> None:
+def _warn_of(check: FiniteCheck, out: Path, *, complete: bool) -> None:
     if text := str(check):
         warnings.warn(f"{out}: {text}", NotFiniteWarning, stacklevel=5)
+    if complete and (text := check.without_effect()):
+        text = f"{out}: some constraints have no effect, which does not mean allowed; they {text}"
+        warnings.warn(text, NoEffectWarning, stacklevel=5)
 
 
 @interruptible()
@@ -210,7 +214,7 @@ def _merge(store: TileStore, partial: bool, force: bool, exists: bool) -> None:
     write_map(out, store.header, store, missing, replace=exists, watch=check)
     if not missing:
         store.remove()
-    _warn_of(check, out)
+    _warn_of(check, out, complete=not missing)
 
 
 def plan(card: Card, overrides: Sequence[str] | None = None) -> dict[str, Any]:

@@ -18,6 +18,8 @@ import zscan
 from zscan.constraints import Constraint, Own, find_constraints, observable_set, observables_of
 from zscan.errors import CardError, Fault, ZscanError, nearest
 from zscan.likelihood import Likelihood, log_likelihood
+from zscan.limits import register
+from zscan.limits.format import read_limit
 from zscan.models import Model, ModelType, all_parameters, load_model
 from zscan.models.parameters import Parameters
 from zscan.results.grid import TileGrid, tile_grid
@@ -35,6 +37,7 @@ from zscan.scans.axes import (
 from zscan.scans.cards import RawCard, read_card
 from zscan.scans.models import read_models
 from zscan.scans.profiled import Profiled, asks_for_profile, read_profiled
+from zscan.untrusted import file_name
 
 FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
@@ -50,6 +53,7 @@ class _Card(Section):
     model: Any = None
     models: Any = None
     observables: Any = "paper"
+    limits: Names | None = None
     constraints: _Asked | None = None
     axis: dict[str, Any] = Field(default_factory=dict)
     fixed: dict[str, Any] = Field(default_factory=dict)
@@ -195,10 +199,15 @@ def load_card(
             problem = f"the grid has {tiles} tiles of so many points"
             most = f"at most {_MAX_TILES} tiles"
             faults.append(Fault("output.tile_points", problem, output["tile_points"], most))
+    own_limits = _limits(card.get("limits") or (), raw.folder, faults)
     observables = _observables(card, raw, faults)
     found = _constraints(card, model, faults)
     if found is not None and model is not None:
         _check_stored(output, model, found, faults)
+    for index, known in enumerate(own_limits):
+        if known and found is not None and not known & set(found[0]):
+            problem = "none of it is among the constraints of the card: it would have no effect"
+            faults.append(Fault(f"limits.{index}", problem, None, ", ".join(sorted(known))))
     if faults or model is None or found is None or observables is None:
         raise CardError(raw.label, faults)
     names, own = found
@@ -281,6 +290,26 @@ def _model(value: Any, raw: RawCard, faults: list[Fault]) -> ModelType | None:
     except ZscanError as error:
         faults.append(Fault("model", str(error)))
         return None
+
+
+def _limits(entries: Sequence[str], folder: Path, faults: list[Fault]) -> list[set[str]]:
+    """Make the limits of a card known, files and folders of files from `folder` on; returns the
+    constraints of each entry.
+    """
+    found = []
+    for index, entry in enumerate(entries):
+        names: set[str] = set()
+        try:
+            path = folder / file_name(entry, "limits")
+            files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+            limits = [read_limit(file) for file in files]
+            if not limits:
+                faults.append(Fault(f"limits.{index}", "a folder without limit files", entry))
+            names = {f"searches/{name}" for name in register(limits)}
+        except ZscanError as error:
+            faults.append(Fault(f"limits.{index}", str(error), entry))
+        found.append(names)
+    return found
 
 
 def _beside(value: str, raw: RawCard) -> str | Path:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import zscan
+from zscan.analysis.masses import masked, survey_masses
 from zscan.analysis.survey.choices import variants
 from zscan.analysis.survey.command import file_name_of, write_models
-from zscan.analysis.survey.masses import masked, survey_masses
 from zscan.analysis.survey.matter import matter_deaths
 from zscan.analysis.survey.result import open_survey
 from zscan.analysis.survey.run import survey

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from zscan.analysis.masses import survey_masses
 from zscan.analysis.survey.engine import NOTHING, Engine, Entries, limit
-from zscan.analysis.survey.masses import survey_masses
 from zscan.charges.patterns import Patterns, patterns
 from zscan.constraints import (
     Observables,

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from zscan.analysis.masses import survey_masses
 from zscan.analysis.survey.choices import variants
-from zscan.analysis.survey.masses import survey_masses
 from zscan.analysis.survey.result import Survey, finished_header, open_survey
 from zscan.analysis.survey.tiles import Rows, SurveySpec, evaluate_tile, survey_header
 from zscan.charges.patterns import patterns
@@ -66,7 +66,7 @@ def survey(
     the third quark family alone. `eps_over_g` is the interval of kappa = eps e/g_X, the mixing in
     units of charges, by default as far as X is a dark photon but for charges of 2 % (400/10 times
     the largest charge). Mixing by the loop of leptons is added where their charges sum to zero.
-    `masses` [GeV] and `points` as for `zscan.analysis.survey.masses.survey_masses`. `constraints`
+    `masses` [GeV] and `points` as for `zscan.analysis.masses.survey_masses`. `constraints`
     and `observables` as for `zscan.verdict`.
 
     At each mass the mixing is searched on a grid that is refined where a fermion decouples, around

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 import zscan
+from zscan.analysis.masses import masked
 from zscan.analysis.survey.choices import Choice, choices, joint_chi2, ratios
 from zscan.analysis.survey.engine import CARRIER, Engine, engine_of
-from zscan.analysis.survey.masses import masked
 from zscan.analysis.survey.search import Points, Search
 from zscan.charges.patterns import COLUMNS, Patterns
 from zscan.results.grid import Tile, TileGrid

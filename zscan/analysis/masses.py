@@ -1,5 +1,5 @@
-"""Masses at which a survey looks: a logarithmic grid, both sides of thresholds, and every interval
-in which other limit curves apply than beside it."""
+"""Masses at which a survey or a table of bounds looks: a logarithmic grid, both sides of
+thresholds, and every interval in which other limit curves apply than beside it."""
 
 from __future__ import annotations
 
