@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import zscan
-from zscan.analysis.survey.bounds import coupling_bounds
+from zscan.analysis.survey.bounds import _crossing, _last_passing, _lowest, coupling_bounds
 from zscan.analysis.survey.run import survey
 from zscan.limits import excluded_couplings, load
 
@@ -25,6 +25,7 @@ def test_bounds_are_those_of_single_constraints():
         for mass, m_X in enumerate(masses):
             bound, setter = found.g_X[i, mass], found.constraints[found.constraint[i, mass]]
             assert bound <= alone[mass] * 1.01
+            assert found.smallest[i, mass] <= bound
             rows = {}
             for factor in (0.98, 1.02):
                 result = zscan.evaluate(
@@ -37,9 +38,24 @@ def test_bounds_are_those_of_single_constraints():
             else:
                 assert not rows[0.98][setter].excluded
                 assert rows[1.02][setter].excluded
-    assert found.csv().splitlines()[0] == "pattern,m_X,g_X,constraint"
+    assert found.csv().splitlines()[0] == "pattern,m_X,g_X,constraint,smallest,first"
     assert len(found.csv().splitlines()) == 1 + len(masses) * len(found.patterns)
-    assert "strongest bounds on g_X" in str(found)
+    assert "largest g_X that passes every constraint" in str(found)
+
+
+def test_the_largest_coupling_is_above_islands_of_excluded_ones():
+    ratio = np.full((3, 2, 81), 0.1)
+    ratio[0, 0, 10:20] = 5.0  # an island
+    ratio[0, 1, 50:] = 2.0
+    ratio[1] = 3.0  # nothing passes
+    first, last = _crossing(ratio), _crossing(ratio, after=_last_passing(ratio))
+    g_X, number = _lowest(last)
+    grid = np.geomspace(1e-8, 1.0, 81)
+    assert grid[49] < g_X[0] < grid[50]
+    assert grid[9] < _lowest(first)[0][0] < grid[10]
+    assert g_X[1] == pytest.approx(1e-8)
+    assert np.isnan(g_X[2])
+    assert number.tolist() == [1, 0, -1]
 
 
 def _rest(found, i):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import zscan
+from zscan.analysis.masses import masked
 from zscan.analysis.survey.engine import Engine, Entries, engine_of
-from zscan.analysis.survey.masses import masked
 from zscan.analysis.survey.run import SELECTION, survey
 from zscan.analysis.survey.search import Search, kappa_grid
 from zscan.charges.patterns import patterns

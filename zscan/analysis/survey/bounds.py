@@ -24,14 +24,16 @@ from zscan.precision import in_float64
 
 _COUPLINGS = np.geomspace(1e-8, 1.0, 81)
 _SHOWN = 12
+_COLUMNS = ("g_X", "constraint", "smallest", "first")
 MASSES = (0.01, 0.2)
 
 
 @dataclass(frozen=True, eq=False)
 class CouplingBounds:
-    """Strongest bounds: `g_X` (pattern, m_X), the smallest coupling that is excluded, NaN where
-    none up to 1 is; `constraint` (pattern, m_X) the number of the one that excludes it in
-    `constraints`, -1 without one.
+    """Bounds by pattern and m_X. `g_X` is the largest coupling that passes every constraint, NaN
+    where 1 does, and `constraint` the number in `constraints` of the one that excludes what is
+    above it, -1 without one. `smallest` is the smallest coupling that any excludes, such as the
+    lower edge of a beam dump, and `first` the constraint that does; NaN and -1 as before.
     """
 
     patterns: Patterns
@@ -41,37 +43,42 @@ class CouplingBounds:
     constraints: tuple[str, ...]
     g_X: np.ndarray
     constraint: np.ndarray
+    smallest: np.ndarray
+    first: np.ndarray
 
     def to_table(self) -> dict[str, Any]:
         """JSON-able table."""
         rows = {}
-        for name, bounds, setters in zip(
-            self.patterns.names, self.g_X, self.constraint, strict=True
+        columns = (self.g_X, self.constraint, self.smallest, self.first)
+        for name, bounds, setters, smallest, first in zip(
+            self.patterns.names, *columns, strict=True
         ):
             rows[name] = {
                 "g_X": [float(bound) if np.isfinite(bound) else None for bound in bounds],
                 "constraint": [self.constraints[k] if k >= 0 else None for k in setters],
+                "smallest": [float(bound) if np.isfinite(bound) else None for bound in smallest],
+                "first": [self.constraints[k] if k >= 0 else None for k in first],
             }
         masses = self.masses.tolist()
         return {"m_X": masses, "kappa": self.kappa, "set": self.observables, "bounds": rows}
 
     def csv(self) -> str:
-        """One line for each pattern and mass: pattern, m_X, g_X, constraint."""
+        """One line for each pattern and mass: pattern, m_X, g_X, constraint, smallest, first."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["pattern", "m_X", "g_X", "constraint"])
+        writer.writerow(["pattern", "m_X", *_COLUMNS])
         for name, row in self.to_table()["bounds"].items():
-            for m_X, bound, setter in zip(
-                self.masses.tolist(), row["g_X"], row["constraint"], strict=True
-            ):
-                writer.writerow([name, f"{m_X:.6g}", bound and f"{bound:.6g}", setter])
+            columns = (row[key] for key in _COLUMNS)
+            for m_X, *values in zip(self.masses.tolist(), *columns, strict=True):
+                texts = [f"{v:.6g}" if isinstance(v, float) else v for v in values]
+                writer.writerow([name, f"{m_X:.6g}", *texts])
         return buffer.getvalue()
 
     def __str__(self) -> str:
         lines = [
             f"{len(self.patterns)} patterns ({self.patterns.selection}, {self.patterns.quarks} "
-            f"quarks), set {self.observables!r}, mixing eps e/g_X = {self.kappa:g}: strongest "
-            "bounds on g_X"
+            f"quarks), set {self.observables!r}, mixing eps e/g_X = {self.kappa:g}: largest g_X "
+            "that passes every constraint"
         ]
         for mass in np.unique(np.linspace(0, len(self.masses) - 1, 5).astype(int)):
             bounds, setters = self.g_X[:, mass], self.constraint[:, mass]
@@ -82,17 +89,15 @@ class CouplingBounds:
                 low, middle, high = np.quantile(known, (0, 0.5, 1))
                 text = f"{low:.2g} to {high:.2g}, median {middle:.2g}; set by {text}"
             lines.append(f"  m_X = {self.masses[mass]:.3g} GeV: {text or 'no bound'}")
-        strongest = np.where(np.isfinite(self.g_X), self.g_X, np.inf).min(axis=1)
-        weakest = np.argsort(-strongest, kind="stable")  # first those that nothing bounds
-        lines.append("weakest over all masses:")
-        for i in weakest[:_SHOWN]:
-            mass = int(np.nanargmin(self.g_X[i])) if np.isfinite(self.g_X[i]).any() else 0
+        largest = np.where(np.isfinite(self.g_X), self.g_X, np.inf)
+        lines.append("largest over all masses:")
+        for i in np.argsort(-largest.max(axis=1), kind="stable")[:_SHOWN]:
+            mass = int(largest[i].argmax())
             setter = self.constraint[i, mass]
             name = self.constraints[setter] if setter >= 0 else "nothing"
-            lines.append(
-                f"  {self.patterns.names[i]:24} strongest {self.g_X[i, mass]:.2g} at "
-                f"{self.masses[mass]:.3g} GeV ({name})"
-            )
+            bound = f"{largest[i, mass]:.2g}" if setter >= 0 else "above 1"
+            text = f"{bound} at {self.masses[mass]:.3g} GeV (above it {name})"
+            lines.append(f"  {self.patterns.names[i]:24} {text}")
         return "\n".join(lines)
 
 
@@ -107,22 +112,23 @@ def coupling_bounds(
     quarks: str = "universal",
     constraints: str | Sequence[str] | None = None,
 ) -> CouplingBounds:
-    """The smallest excluded g_X of every pattern at every mass, at a fixed mixing kappa = eps e/g_X
-    (on top of the loop of leptons where that is finite).
+    """The largest g_X that passes every constraint, and the smallest that any excludes, of every
+    pattern at every mass, at a fixed mixing kappa = eps e/g_X (on top of the loop of leptons where
+    that is finite).
 
     Arguments as for `zscan.survey`. Couplings are those of a logarithmic grid from 1e-8 to 1 (ten
-    in a decade), interpolated: exact to 1 %. Above the smallest excluded coupling there may be
-    allowed ones again, where X is too short-lived for a beam dump or where signs cancel. Delta
-    a_mu is an upper limit, two standard deviations above its value; a chi2 is compared with its
-    minimum over the grid. Raises as `zscan.survey`."""
+    in a decade), interpolated: exact to 1 %. Between the two there may be allowed and excluded
+    ones, where X is too short-lived for a beam dump or where signs cancel. Delta a_mu
+    is an upper limit, two standard deviations above its value; a chi2 is compared with its minimum
+    over the grid. Raises as `zscan.survey`."""
     observables = observable_set(observables)
     names = expand_constraints(data_constraints() if constraints is None else constraints)
     names = tuple(dict.fromkeys(("delta_a_mu", *names)))
     found = patterns(selection, quarks)
     m_X = survey_masses(masses, points, names)
     engine = Engine(names, observables, (), _COUPLINGS.tolist(), direct=True)
-    g_X = np.full((len(found), len(m_X)), np.nan)
-    setter = np.full(g_X.shape, -1)
+    g_X, smallest = np.full((2, len(found), len(m_X)), np.nan)
+    setter, first = np.full((2, *g_X.shape), -1)
     for number, mass in enumerate(m_X):
         size = len(found)
         entries = Entries(found.rows, np.full(size, mass), np.full(size, float(kappa)))
@@ -134,19 +140,38 @@ def coupling_bounds(
             lowest = np.where(known, np.min(delta, axis=1, initial=0.0, where=~np.isnan(delta)), 0)
             ratio = 1 + rule.excess(delta, delta, lowest[:, None]) / limit(rule)
             details.ratio[:, engine.names.index(name)] = np.nan_to_num(ratio, nan=NOTHING)
-        edges = _first_crossing(details.ratio)
-        g_X[:, number] = np.nanmin(edges, axis=1, initial=np.inf)
-        excluded = np.isfinite(g_X[:, number])
-        setter[:, number] = np.where(excluded, np.nan_to_num(edges, nan=np.inf).argmin(axis=1), -1)
-        g_X[~excluded, number] = np.nan
-    return CouplingBounds(found, m_X, float(kappa), observables, engine.names, g_X, setter)
+        smallest[:, number], first[:, number] = _lowest(_crossing(details.ratio))
+        g_X[:, number], setter[:, number] = _lowest(
+            _crossing(details.ratio, after=_last_passing(details.ratio))
+        )
+    return CouplingBounds(
+        found, m_X, float(kappa), observables, engine.names, g_X, setter, smallest, first
+    )
 
 
-def _first_crossing(ratio: np.ndarray) -> np.ndarray:
+def _lowest(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest of edges (n, C), and its number; NaN and -1 where there is none."""
+    lowest = np.nanmin(edges, axis=1, initial=np.inf)
+    number = np.nan_to_num(edges, nan=np.inf).argmin(axis=1)
+    known = np.isfinite(lowest)
+    return np.where(known, lowest, np.nan), np.where(known, number, -1)
+
+
+def _last_passing(ratio: np.ndarray) -> np.ndarray:
+    """(n,): the last coupling at which no ratio (n, C, G) exceeds 1, -1 where there is none."""
+    passing = np.asarray(ratio <= 1).all(axis=1)
+    last = ratio.shape[2] - 1 - passing[:, ::-1].argmax(axis=1)
+    return np.where(passing.any(axis=1), last, -1)
+
+
+def _crossing(ratio: np.ndarray, after: np.ndarray | None = None) -> np.ndarray:
     """(n, C): where ratios (n, C, G) first exceed 1 along the couplings, interpolated in logarithms
-    where both neighbours are positive; NaN where they never do.
+    where both neighbours are positive; NaN where they never do. With `after` (n,) only those
+    directly after that coupling count, or at the first one for -1.
     """
     above = ratio > 1
+    if after is not None:
+        above = above & (np.arange(ratio.shape[2]) == (after + 1)[:, None])[:, None]
     first = above.argmax(axis=2)
     log_g = np.log(_COUPLINGS)
     before = np.maximum(first - 1, 0)
