@@ -159,7 +159,7 @@ def _lowest(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _last_passing(ratio: np.ndarray) -> np.ndarray:
     """(n,): the last coupling at which no ratio (n, C, G) exceeds 1, -1 where there is none."""
-    passing = np.asarray(ratio <= 1).all(axis=1)
+    passing: np.ndarray = np.min(ratio <= 1, axis=1)
     last = ratio.shape[2] - 1 - passing[:, ::-1].argmax(axis=1)
     return np.where(passing.any(axis=1), last, -1)
 
