@@ -122,7 +122,7 @@ def excluded_couplings(
     if not loaded.scales_with_coupling:
         raise ParameterError(
             f"the couplings of model {loaded.name!r} are not proportional to g_X (it has a fixed "
-            "eps, or no charges); scan signal_strength instead"
+            "eps, g_chi or dark_width, or no charges); scan signal_strength instead"
         )
     (m_X,) = as_float64(m_X)
     unit = load_charged(loaded).couplings(m_X, 1.0)
