@@ -352,6 +352,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{text}\n")
 
 
+_SET = "measurements: paper (default), current, or a TOML file with base = (docs/own.md)"
+
+
 def _examples(parser: argparse.ArgumentParser, *lines: str) -> None:
     """Show commands below the arguments of a verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -500,12 +503,12 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--eps", type=float, default=0.0, help="kinetic mixing on top of the model's own"
     )
-    evaluate.add_argument("--observables", default="paper", metavar="SET")
+    evaluate.add_argument("--observables", default="paper", metavar="SET", help=_SET)
     evaluate.add_argument(
         "--constraints",
         nargs="+",
         metavar="NAME",
-        help="names, patterns, or paper (default: all but projections)",
+        help="names, patterns, package.module:NAME, or paper (default: all but projections)",
     )
     evaluate.add_argument("--json", action="store_true")
 
@@ -524,12 +527,13 @@ def _parser() -> argparse.ArgumentParser:
     verdict.add_argument(
         "--points", type=int, default=400, metavar="K", help="masses (default 400)"
     )
-    verdict.add_argument("--observables", default="paper", metavar="SET")
+    verdict.add_argument("--observables", default="paper", metavar="SET", help=_SET)
     verdict.add_argument(
         "--constraints",
         nargs="+",
         metavar="NAME",
-        help="names, patterns, or paper: what the paper uses (default: everything that is data)",
+        help="names, patterns, package.module:NAME, or paper: what the paper uses (default: "
+        "everything that is data)",
     )
     verdict.add_argument("--json", action="store_true")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -275,3 +276,27 @@ def test_check_warns_of_what_constrains_nothing():
     assert [item.applies for item in found.own] == [0, 12]
     assert "applies nowhere on the grid" in str(found)
     assert "depends on none of the axes" in str(found)
+
+
+def test_the_example_of_the_documentation(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[2] / "docs" / "own.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(# mine.py\n.*?)```", text, flags=re.DOTALL)[1]
+    assert len(code.splitlines()) <= 16, "15 lines and the name of the file"
+    (tmp_path / "mine.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    found = own.find("mine:delta_a_tau")
+    sys.modules.pop("mine")
+    f = zscan.log_likelihood("Lmu-Ltau,loop=none", [found])
+    term = f.evaluate({"m_X": 1e-3, "g_X": 0.5})["delta_a_tau"]
+    # a light X: g_V^2/(8 pi^2)
+    assert float(term.observable) == pytest.approx(0.25 / (8 * np.pi**2), rel=5e-3)
+    assert float(term.delta_chi2) == pytest.approx(
+        ((float(term.observable) + 3e-4) / 3.2e-3) ** 2 - (3e-4 / 3.2e-3) ** 2, rel=1e-9
+    )
+    model = re.search(r"```toml\n(# mine.toml\n.*?)```", text, flags=re.DOTALL)[1]
+    (tmp_path / "mine.toml").write_text(model)
+    assert zscan.load_model(tmp_path / "mine.toml").g_chi_over_g == 5
+    future = re.search(r"```toml\n(# future.toml.*?)```", text, flags=re.DOTALL)[1]
+    (tmp_path / "future.toml").write_text(future)
+    g = zscan.log_likelihood("Lmu-Ltau", ["delta_a_mu"], tmp_path / "future.toml")
+    assert g.measured["delta_a_mu"].status == "published"

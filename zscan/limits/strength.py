@@ -155,7 +155,7 @@ def excluded_intervals(
     if not loaded.scales_with_coupling:
         raise ParameterError(
             f"the couplings of model {loaded.name!r} are not proportional to g_X (it has a fixed "
-            "eps, or no charges); scan signal_strength instead"
+            "eps, g_chi or dark_width, or no charges); scan signal_strength instead"
         )
     (m_X,) = as_float64(m_X)
     unit = load_charged(loaded).couplings(m_X, 1.0, eps_over_g)
