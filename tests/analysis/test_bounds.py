@@ -114,6 +114,7 @@ def test_other_confidence_levels():
     assert (float(own["cl"][0]), float(other["cl"][0])) == (0.9, 0.95)
 
 
+@pytest.mark.filterwarnings("default")
 def test_what_does_not_apply_is_not_allowed(capsys):
     name = "searches/NA62_CortinaGil2019nuo"
     found = zscan.bounds("B-L", [name], m_X=[0.01, 0.1])
@@ -198,3 +199,14 @@ def test_files(tmp_path, capsys):
 def test_faults(model, options, error, match):
     with pytest.raises(error, match=match):
         zscan.bounds(model, **options)
+
+
+def test_borexino_against_published_lines_of_b_l():
+    # arXiv:1803.05466 fig. 13, and the tables of FORESEE (2d6431f6): drawn at R = 1.3 to 1.5, where
+    # zscan takes 1.113; what docs/limits.md states
+    m_X = np.array([1e-3, 0.01, 0.1, 1.0])
+    bauer = np.array([2.76719e-6, 2.25312e-5, 2.30397e-4, 2.390674e-3])
+    foresee = np.array([2.38238e-6, 2.4625e-5, 2.54659e-4, 2.634228e-3])
+    found = zscan.bounds("B-L", "borexino", m_X=m_X)["lower"].values[0, :, 0]
+    assert np.all((found / bauer > 0.595) & (found / bauer < 0.645))
+    assert np.all((found / foresee > 0.54) & (found / foresee < 0.715))

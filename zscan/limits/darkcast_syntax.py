@@ -74,7 +74,7 @@ def _chosen(body: list[ast.stmt], left: int = _MOST_CHOICES) -> ast.expr:
     if isinstance(first, ast.Return) and first.value is not None:
         return first.value
     if isinstance(first, ast.If) and left:
-        otherwise = _chosen(first.orelse or body[1:], left - 1)
+        otherwise = _chosen([*first.orelse, *body[1:]], left - 1)
         return ast.IfExp(first.test, _chosen(first.body, left - 1), otherwise)
     raise ForeignFileError("a function of the mass that is more than choices of values")
 

@@ -16,7 +16,7 @@ from zscan.limits.tables import Table, shown_row
 # Of the logarithmic range of masses: an outline ends so near to its beginning, or within a step
 _RETURNS = 0.2
 _STEEP, _HIGH = 1.1, 3.0  # a side of an outline: the mass within 10 %, the value by a factor of 3
-_JUMP = 2.0  # factor between neighbours that no curve goes up and down again and again
+_JUMP = 1.5  # factor between neighbours that no curve goes up and down again and again
 _SHOWN = 3
 
 
