@@ -293,7 +293,7 @@ class Likelihood:
 
         It is looked for over `zscan.constraints.exclusion.COUPLINGS` in place of the model's
         coupling, all other parameters as given. Raises as `evaluate`."""
-        measured = measured_values(self.observables)
+        measured = self.measured
         names = tuple(
             name
             for name in self.constraints

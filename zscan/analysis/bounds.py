@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -19,13 +20,13 @@ from zscan.analysis.crossings import BLOCK, excluded_pieces
 from zscan.analysis.masses import survey_masses
 from zscan.constraints import (
     SEARCHES,
+    Asked,
+    Constraint,
     ExclusionRule,
+    Observables,
     constraint,
     data_constraints,
-    describe,
-    expand_constraints,
     is_projection,
-    measured_values,
 )
 from zscan.errors import NoEffectWarning, ParameterError
 from zscan.kernels import recast as kernel
@@ -53,13 +54,13 @@ class _Found(NamedTuple):
 @in_float64
 def bounds(
     model: ModelType | str,
-    constraints: str | Sequence[str] | None = None,
+    constraints: Asked | None = None,
     *,
     m_X: ArrayLike,
     points: int | None = None,
     eps: float = 0.0,
     eps_over_g: float = 0.0,
-    observables: str = "paper",
+    observables: Observables = "paper",
     cl: float | None = None,
     recast: bool = True,
 ) -> xr.Dataset:
@@ -102,7 +103,7 @@ def bounds(
     if cl is not None and not 0.5 < cl < 1:
         raise ParameterError(f"cl = {cl}; allowed: above 0.5, below 1")
     if constraints is None and loaded.constraints is None:
-        chosen: str | Sequence[str] | None = data_constraints()
+        chosen: Asked | None = data_constraints()
     else:
         chosen = constraints
     likelihood = log_likelihood(loaded, chosen, observables)
@@ -124,10 +125,9 @@ def bounds(
         _report(found, constraints)
     settings = {"eps": eps, "eps_over_g": eps_over_g}
     return _dataset(
-        loaded,
+        likelihood,
         {name: found[name] for name in names},
         masses,
-        observables,
         cl,
         recast=recast,
         settings=settings,
@@ -151,8 +151,7 @@ def _masses(m_X: ArrayLike, points: int | None, constraints: Sequence[str]) -> n
 def _recast(
     likelihood: Likelihood, m_X: np.ndarray, fixed: dict[str, float], cl: float | None
 ) -> dict[str, _Found]:
-    measured = measured_values(likelihood.observables)
-    rules = {name: measured[name].exclusion_at(cl) for name in likelihood.constraints}
+    rules = {name: likelihood.measured[name].exclusion_at(cl) for name in likelihood.constraints}
     found = {
         name: _Found(*_nothing(m_X), "a measurement without a limit")
         for name, rule in rules.items()
@@ -165,7 +164,7 @@ def _recast(
     # Alternative readings of the same events decide together where each of them applies
     rest = tuple(name for name in rules if name not in solved)
     if any(name not in found for name in rest):
-        part = log_likelihood(likelihood.model, rest, likelihood.observables)
+        part = replace(likelihood, constraints=rest)
         found |= _sought(part, [n for n in rest if n not in found], m_X, fixed, cl)
     return found
 
@@ -231,7 +230,8 @@ def _sought(
     for name, low, high, known in zip(names, lower, upper, applies, strict=True):
         note = ""
         if not known.any():
-            note = _outside(load(SEARCHES[name]) if name in SEARCHES else name)
+            limit = load(SEARCHES[name]) if name in SEARCHES else None
+            note = _outside(limit or likelihood.own.get(name) or constraint(name))
         elif np.isnan(low).all():
             note = f"excludes no {coupling} up to {largest:.3g}"
         found[name] = _Found(low, high, known, note)
@@ -253,28 +253,28 @@ def _published(names: Sequence[str], m_X: np.ndarray) -> dict[str, _Found]:
     return found
 
 
-def _outside(what: Limit | str) -> str:
+def _outside(what: Limit | Constraint) -> str:
     if isinstance(what, Limit):
         low, high = (float(x) for x in what.mass[np.isfinite(what.value)][[0, -1]])
         return f"does not apply at these masses (its curve: {low:.4g} to {high:.4g} GeV)"
-    low, high = constraint(what).m_X_range
+    low, high = what.m_X_range
     where = f" (validated: {low:.4g} to {high:.4g} GeV)" if low > 0 or np.isfinite(high) else ""
     return f"does not apply to this model at these masses{where}"
 
 
-def _report(found: dict[str, _Found], constraints: str | Sequence[str]) -> None:
+def _report(found: dict[str, _Found], constraints: Asked) -> None:
     """Warn of constraints without any effect that were asked for by their names."""
-    asked = {constraints} if isinstance(constraints, str) else set(constraints)
-    for name in expand_constraints(sorted(asked)):
-        if name in asked and name in found and found[name].note:
+    items = [constraints] if isinstance(constraints, str | Constraint) else constraints
+    asked = {item if isinstance(item, str) else item.name for item in items}
+    for name in found:
+        if name in asked and found[name].note:
             warnings.warn(NoEffectWarning(f"{name}: {found[name].note}"), stacklevel=4)
 
 
 def _dataset(
-    model: ModelType,
+    likelihood: Likelihood,
     found: dict[str, _Found],
     m_X: np.ndarray,
-    observables: str,
     cl: float | None,
     *,
     recast: bool,
@@ -285,7 +285,9 @@ def _dataset(
     for number, item in enumerate(found.values()):
         edges[0, number, :, : item.lower.shape[1]] = item.lower
         edges[1, number, :, : item.upper.shape[1]] = item.upper
-    infos = {name: describe(name, observables) for name in found}
+    model, observables = likelihood.model, likelihood.observables
+    described = likelihood.describe().constraints
+    infos = {name: described[name] for name in found}
     limits = {name: load(SEARCHES[name]) for name in found if name in SEARCHES}
     own = "eps" if model.name == "dark-photon" else str(model.coupling)
     coupling = model.parameter(str(model.coupling))

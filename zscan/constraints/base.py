@@ -21,7 +21,7 @@ from zscan.models.point import Measured, Point, Prediction
 
 __all__ = ["Constraint", "Measured", "Point", "Prediction"]
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.-]+)?")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.-]+)*")
 _LONGEST = 100  # characters of a name
 
 
