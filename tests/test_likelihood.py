@@ -172,8 +172,8 @@ def test_charges_as_parameters(f):
         }
     )
     unit, double = terms["delta_a_mu"].observable
-    mixing = 0.0043706  # r of the mu-tau loop
-    np.testing.assert_allclose(double / unit, ((2 - mixing) / (1 - mixing)) ** 2, rtol=1e-6)
+    mixing = 0.0043706  # r of the mu-tau loop, which follows: charges 2 and -1 as 3/2 and -3/2
+    np.testing.assert_allclose(double / unit, ((2 - 1.5 * mixing) / (1 - mixing)) ** 2, rtol=1e-6)
     np.testing.assert_allclose(
         f.evaluate({"m_X": 0.1, "g_X": 1e-3, "eps_over_g": 0.1})["borexino"].observable,
         f.evaluate({"m_X": 0.1, "g_X": 1e-3, "eps": 1e-4})["borexino"].observable,

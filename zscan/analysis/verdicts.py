@@ -93,7 +93,7 @@ def verdict(
     loaded = load_model(model)
     if not loaded.scales_with_coupling:
         raise ParameterError(
-            f"{loaded.name}: a verdict needs couplings proportional to g_X (charges; no fixed eps, "
+            f"{loaded.name}: a verdict needs couplings proportional to g_X (charges, no fixed eps, "
             "g_chi or dark_width)"
         )
     if not 0 < masses[0] < masses[1] < math.inf or not 0 < n_sigma < math.inf:
