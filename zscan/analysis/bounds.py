@@ -26,6 +26,7 @@ from zscan.constraints import (
     Observables,
     constraint,
     data_constraints,
+    find_constraints,
     is_projection,
 )
 from zscan.errors import NoEffectWarning, ParameterError
@@ -102,17 +103,14 @@ def bounds(
         raise ParameterError(f"{loaded.name} has no single coupling that could be bounded")
     if cl is not None and not 0.5 < cl < 1:
         raise ParameterError(f"cl = {cl}; allowed: above 0.5, below 1")
-    if constraints is None and loaded.constraints is None:
-        chosen: Asked | None = data_constraints()
-    else:
-        chosen = constraints
-    likelihood = log_likelihood(loaded, chosen, observables)
-    masses = _masses(m_X, points, likelihood.constraints)
     fixed = {name: value for name, value in (("eps", eps), ("eps_over_g", eps_over_g)) if value}
     for name, value in fixed.items():
         info = loaded.parameter(name)
         if info.fault(name, value):
             raise ParameterError(f"{name} = {value} is out of range; allowed: {info.allowed}")
+    chosen: Asked = loaded.constraints or data_constraints() if constraints is None else constraints
+    masses = _masses(m_X, points, find_constraints(chosen)[0])
+    likelihood = log_likelihood(loaded, chosen, observables)
     names = likelihood.constraints
     if not recast:
         names = tuple(name for name in names if name in SEARCHES)

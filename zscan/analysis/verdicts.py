@@ -34,7 +34,8 @@ class Verdict:
     `allowed` are the masses at which some coupling gives Delta a_mu within `n_sigma` and passes
     every constraint; `no_band` those at which no coupling explains g-2; `killed_by` gives for each
     constraint the masses at which it alone excludes every such coupling, `killed_together` those at
-    which only several constraints together do."""
+    which only several constraints together do. `silent` are constraints that apply at none of the
+    masses: they exclude nothing here, and allow nothing either."""
 
     model: str
     n_sigma: float
@@ -44,6 +45,7 @@ class Verdict:
     killed_by: dict[str, tuple[Interval, ...]]
     killed_together: tuple[Interval, ...]
     provisional: tuple[str, ...]
+    silent: tuple[str, ...] = ()
 
     def to_table(self) -> dict[str, Any]:
         """JSON-able table."""
@@ -64,6 +66,8 @@ class Verdict:
             lines.append(f"    {name + mark:46} {_text(found)}")
         if self.killed_together:
             lines.append(f"  excluded only by several together: {_text(self.killed_together)}")
+        if self.silent:
+            lines.append(f"  say nothing at any of these masses: {', '.join(self.silent)}")
         return "\n".join(lines)
 
 
@@ -113,7 +117,7 @@ def verdict(
     target = np.linspace(lower, band.value + n_sigma * band.error_plus, _BAND_POINTS)
 
     @jax.jit
-    def excluded(m_X: Array) -> tuple[Array, dict[str, Array]]:
+    def excluded(m_X: Array) -> tuple[Array, dict[str, Array], dict[str, Array]]:
         fixed: dict[str, ArrayLike] = {"m_X": m_X, "eps_over_g": eps_over_g}
         slope = likelihood.evaluate(fixed | {"g_X": 1.0})[
             "delta_a_mu"
@@ -121,12 +125,12 @@ def verdict(
         g_X = jnp.sqrt(jnp.asarray(target)[None, :] / jnp.where(slope > 0, slope, jnp.inf))
         shape = (m_X.shape[0], _BAND_POINTS)
         excesses = others.excesses(fixed | {"g_X": g_X})
-        return slope[:, 0] > 0, {
-            name: jnp.broadcast_to(excess > 0, shape) for name, excess in excesses.items()
-        }
+        masks = {name: jnp.broadcast_to(excess > 0, shape) for name, excess in excesses.items()}
+        silent = {name: jnp.isnan(excess).all() for name, excess in excesses.items()}
+        return slope[:, 0] > 0, masks, silent
 
     m_X = np.geomspace(*masses, points)
-    has_band, masks = jax.tree.map(np.asarray, excluded(jnp.asarray(m_X)[:, None]))
+    has_band, masks, silent = jax.tree.map(np.asarray, excluded(jnp.asarray(m_X)[:, None]))
     alone = {name: has_band & mask.all(axis=1) for name, mask in masks.items()}
     passed = has_band & ~np.any(list(masks.values()), axis=0).all(axis=1)
     together = has_band & ~passed & ~np.any(list(alone.values()), axis=0)
@@ -139,6 +143,7 @@ def verdict(
         killed_by={name: intervals(m_X, mask) for name, mask in alone.items() if mask.any()},
         killed_together=intervals(m_X, together),
         provisional=tuple(name for name in names if measured[name].status == "provisional"),
+        silent=tuple(name for name, nothing in silent.items() if nothing),
     )
 
 
