@@ -77,6 +77,7 @@ def test_public_names_exist():
         "log_likelihood",
         "merge_scan",
         "open_scan",
+        "plot",
         "run_scan",
         "survey",
         "verdict",

@@ -70,7 +70,7 @@ def compute_once(set_attribute: Set) -> None:
         figure.set_size_inches(1, 1)  # quick to write
         return figure
 
-    def of_maps(spec: Any, maps: Any) -> Any:
+    def of_maps(spec: Any, maps: Any, **options: Any) -> Any:
         return tuple(data.attrs["spec_hash"] for data in maps)
 
     def of_grid(spec: Any, grid: Any) -> Any:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from zscan.results.export import export as export
     from zscan.results.fits import open_fit as open_fit
     from zscan.results.load import open_scan as open_scan
+    from zscan.scans.plot import plot as plot
     from zscan.scans.run import merge_scan as merge_scan
     from zscan.scans.run import run_scan as run_scan
 
@@ -58,6 +59,7 @@ _PUBLIC = {
     "merge_scan": "zscan.scans.run",
     "open_fit": "zscan.results.fits",
     "open_scan": "zscan.results.load",
+    "plot": "zscan.scans.plot",
     "run_scan": "zscan.scans.run",
     "survey": "zscan.analysis.survey.run",
     "verdict": "zscan.analysis.verdicts",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 import textwrap
 import warnings
@@ -23,6 +24,7 @@ from zscan.untrusted import file_name
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: sys.argv) and return its exit code."""
     arguments = _parser().parse_args(argv)
+    arguments.argv = list(sys.argv[1:] if argv is None else argv)
     try:
         _check_texts(arguments)
         keep_programs()
@@ -107,6 +109,21 @@ def _figure(arguments: argparse.Namespace) -> None:
         force=arguments.force,
         overrides=arguments.set,
         constraints=arguments.constraints,
+    ):
+        print(path)
+
+
+def _plot(arguments: argparse.Namespace) -> None:
+    from zscan.scans.plot import make_plot, options_of_command
+
+    for path in make_plot(
+        arguments.source,
+        arguments.output,
+        options_of_command(arguments),
+        constraints=arguments.constraints,
+        command=shlex.join(["zscan", *arguments.argv]),
+        provenance=not arguments.no_caption,
+        force=arguments.force,
     ):
         print(path)
 
@@ -344,6 +361,14 @@ def _shard(text: str) -> tuple[int, int]:
     return index, count
 
 
+_PLOT_EXAMPLES = """examples:
+  zscan plot results/fig2.h5 -o fig2.pdf
+  zscan plot mine.toml -o mine.pdf --constraints paper charm2     (scans the model first)
+  zscan plot map.h5 --x m_X --y g_X --at eps=0 --layers 'trident_*' delta_a_mu -o plane.svg
+  zscan plot map.h5 --project eps_over_g --labels legend --style dark_background
+"""
+
+
 class _Parser(argparse.ArgumentParser):
     """Tells a usage error in one line."""
 
@@ -458,6 +483,59 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument(
         "--force", action="store_true", help="replace existing maps of another card"
     )
+
+    plot = verb("plot", _plot, "draw a map, or a model that is scanned first: PDF, SVG or PNG")
+    plot.formatter_class = argparse.RawDescriptionHelpFormatter
+    plot.epilog = _PLOT_EXAMPLES
+    plot.add_argument(
+        "source", metavar="MAP|MODEL", help="a map (.h5), or the name or file of a model"
+    )
+    plot.add_argument(
+        "-o",
+        "--output",
+        default="plot.pdf",
+        metavar="FILE",
+        help="figure to write (default plot.pdf), with FILE.caption.txt; for a model also FILE.h5",
+    )
+    plot.add_argument("--x", metavar="AXIS", help="horizontal axis (default: last but one)")
+    plot.add_argument("--y", metavar="AXIS", help="vertical axis (default: the last of the map)")
+    plot.add_argument(
+        "--at",
+        type=_parameter,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="hold another axis at a value",
+    )
+    plot.add_argument(
+        "--project",
+        action="append",
+        metavar="NAME",
+        help="project another axis: excluded is what no value of it allows",
+    )
+    plot.add_argument(
+        "--layers", nargs="+", metavar="NAME", help="draw these constraints only: names or patterns"
+    )
+    plot.add_argument(
+        "--constraints",
+        nargs="+",
+        metavar="NAME",
+        help="of a model: scan these constraints (default: all that is data)",
+    )
+    plot.add_argument("--labels", choices=("inside", "legend", "none"), help="where names stand")
+    plot.add_argument("--style", nargs="+", metavar="NAME", help="matplotlib styles")
+    plot.add_argument("--width", help="inches (default 6), or column, or double")
+    plot.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any key of a [plot] table, e.g. thresholds.delta_a_mu=1",
+    )
+    plot.add_argument(
+        "--no-caption", action="store_true", help="leave out the line that tells the origin"
+    )
+    plot.add_argument("--force", action="store_true", help="replace the map of another scan")
 
     fit = verb(
         "fit", _fit, "fit a card: best fit, errors, intervals, profiles; one HDF5 file and a figure"

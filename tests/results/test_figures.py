@@ -7,14 +7,19 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 import zscan
 from zscan.errors import NoEffectWarning, UnknownNameError
 from zscan.results.contours import crossings
 from zscan.results.figures import FIGURES, draw
-from zscan.results.figures.layers import interval
+from zscan.results.figures.layers import Excluded, Favoured
+from zscan.results.figures.names import experiment
 from zscan.results.figures.paper import fig1, fig2, fig8, fig10
+from zscan.results.figures.planes import excess_plane, interval, pull_plane
+from zscan.results.figures.plot import arranged_layers, caption_text, selected
+from zscan.results.figures.style import colours
 from zscan.scans.figure import make_figure
 
 
@@ -52,7 +57,7 @@ def test_every_layer_is_drawn_and_named(data):
     } <= drawn
     assert "searches/BaBar_TheBABAR2016rlg/region" in drawn
     assert sum("/projection" in gid for gid in drawn) == 6
-    legend = " ".join(text.get_text() for text in figure.legends[0].get_texts())
+    legend = " ".join(text.get_text() for text in axes.texts)
     for name in (
         "CCFR",
         "NuTeV",
@@ -63,11 +68,15 @@ def test_every_layer_is_drawn_and_named(data):
         "Belle II",
         "NA64",
         "M$^3$",
-        "(proj.)",
+        "proj.",
+        "prov.",
     ):
         assert name in legend
     assert axes.get_xscale() == axes.get_yscale() == "log"
-    caption = " ".join(text.get_text() for text in figure.texts)
+    (origin,) = [text.get_text() for text in figure.texts]
+    assert origin == f"zscan figure 2 · scan {data.attrs['spec_hash'][:12]}"
+    assert not draw(fig2.SPEC, [data], provenance=False).texts
+    caption = caption_text(fig2.SPEC, [data])
     for name in (
         "CCFR:1991lpl",
         "Provisional",
@@ -80,6 +89,10 @@ def test_every_layer_is_drawn_and_named(data):
 
 
 def test_the_png_names_its_scan(map2, data):
+    caption = map2[1].with_name("fig2.caption.txt").read_text(encoding="utf-8")
+    assert " ".join(caption.split()).endswith(
+        f"scan {data.attrs['spec_hash'][:12]}; command: zscan figure 2"
+    )
     with Image.open(map2[1]) as picture:
         assert picture.info["spec_hash"] == data.attrs["spec_hash"]
         assert zscan.__version__ in picture.info["Software"]
@@ -211,6 +224,9 @@ def test_fig1_has_a_panel_per_ratio_with_all_layers(data1):
     for ratio in ("-1", "1"):  # no band at all for |g_A/g_V| > 0.447
         assert "delta_a_mu/edges" not in drawn[f"$g_A/g_V = {ratio}$"]
     assert drawn["$g_A/g_V = 1$"] == set()  # no neutrino coupling, no R_K
+    (empty,) = [text for text in figure.axes[6].texts if text.get_gid() == "empty"]
+    assert "CCFR, $\\nu$ trident: no effect" in empty.get_text()
+    assert r"$(g-2)_\mu$: wrong sign everywhere" in empty.get_text()
     guides = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_gid() == "guide"]
     np.testing.assert_allclose(guides, [1.0488, 2.4495], rtol=1e-4)
 
@@ -296,8 +312,8 @@ def test_fig10_even_broad_resonances_reach_the_measured_value_near_the_edges_onl
 def test_fig10_is_drawn(data10):
     figure = draw(fig10.SPEC, [data10])
     assert len(figure.axes) == 2
-    labels = " ".join(text.get_text() for text in figure.axes[0].get_legend().get_texts())
-    assert all(text in labels for text in ("1e-08", "0.5", "LHCb"))
+    labels = " ".join(text.get_text() for text in figure.legends[0].get_texts())
+    assert all(text in labels for text in ("10^{-8}", "0.5", "LHCb"))
 
 
 @pytest.fixture(scope="module")
@@ -436,4 +452,73 @@ def test_fig8_s_1_never_works(data8):
     drawn = [{artist.get_gid() for artist in axes.collections} - {None} for axes in figure.axes]
     assert {"delta_a_mu/region", "delta_a_mu/edges", "delta_a_mu/centre"} <= drawn[0]
     assert not {"delta_a_mu/region", "delta_a_mu/edges", "delta_a_mu/centre"} & drawn[1]
-    assert "1 sigma" in figure.texts[0].get_text()
+    (reason,) = [text.get_text() for text in figure.axes[1].texts if text.get_gid() == "empty"]
+    assert reason == r"$(g-2)_\mu$: wrong sign everywhere"
+    assert "delta_a_mu (1 sigma;" in caption_text(fig8.SPEC, [data8])
+
+
+# Colour vision without the long or the middle cones, linear RGB (Machado, Oliveira and Fernandes,
+# IEEE TVCG 15, 1291 (2009), severity 1)
+VISION = {
+    "all": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+}
+
+
+def lab(colour, vision="all"):
+    """CIELAB (L, a, b) of a colour as it is seen."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(np.array(VISION[vision]) @ linear, 0, 1)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.array(to_xyz) @ linear / np.array([0.9505, 1.0, 1.089])
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def neighbours(panel, data):
+    """Pairs of experiments whose fills meet in a panel."""
+    data = selected(panel, data)
+    layers = arranged_layers(panel, data)
+    fills = [layer for layer in layers if isinstance(layer, Excluded) and layer.filled]
+    masks = [
+        (layer.constraint, excess_plane(data, layer.constraint)[2] > 0)
+        for layer in sorted(fills, key=lambda layer: layer.rank)
+    ]
+    masks += [
+        (layer.constraint, pull_plane(data, layer.constraint)[2] < layer.n_sigma)
+        for layer in layers
+        if isinstance(layer, Favoured)
+    ]
+    seen = np.full(masks[0][1].shape, "", object)
+    for constraint, mask in masks:
+        seen[mask] = experiment(data.attrs, constraint)
+    pairs = {*zip(seen[1:].flat, seen[:-1].flat, strict=True)}
+    pairs |= {*zip(seen[:, 1:].flat, seen[:, :-1].flat, strict=True)}
+    return {tuple(sorted(pair)) for pair in pairs if "" not in pair and pair[0] != pair[1]}
+
+
+def test_neighbouring_fills_differ_in_gray_and_for_the_colour_blind(maps, data, data1):
+    pairs = neighbours(fig2.SPEC.panels([data])[0], data)
+    for panel in fig1.SPEC.panels([data1])[:6]:
+        pairs |= neighbours(panel, data1)
+    for number in "3456":
+        spec = FIGURES[number]
+        opened = [maps[card] for card in spec.cards]
+        for panel in spec.panels(opened):
+            pairs |= neighbours(panel, opened[panel.map])
+    assert len(pairs) > 20
+    for pair in pairs:
+        faces = [colours(name)[0] for name in pair]
+        for vision in VISION:
+            assert np.linalg.norm(lab(faces[0], vision) - lab(faces[1], vision)) > 7, (pair, vision)
+        assert abs(lab(faces[0])[0] - lab(faces[1])[0]) > 3.5, pair  # lightness: a gray print

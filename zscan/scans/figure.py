@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from pathlib import Path
 from zscan.constraints import expand_constraints, is_projection
 from zscan.errors import CardError, Fault, NoEffectWarning, UnknownNameError, nearest
 from zscan.results.figures import FIGURES, save
-from zscan.results.figures.picture import PICTURE
+from zscan.results.figures.picture import CAPTION, PICTURE, caption_path
 from zscan.results.figures.plot import FigureSpec
 from zscan.results.load import open_scan
 from zscan.results.outputs import Output, guard
@@ -33,7 +34,7 @@ def make_figure(
     constraints: str | Sequence[str] | None = None,
 ) -> tuple[Path, ...]:
     """Scan and draw figure `number` ("2", ...) into the folder `out`; returns the paths of the maps
-    and of the PNG. See `make_figures`."""
+    and of the PNG; its caption is beside it. See `make_figures`."""
     made = make_figures(
         [number],
         out,
@@ -55,7 +56,7 @@ def make_figures(
     constraints: str | Sequence[str] | None = None,
 ) -> Iterator[Path]:
     """Scan and draw figures into the folder `out`, one after the other; yields the paths of the
-    maps and of the PNG of each as soon as it is there.
+    maps and of the PNG of each, beside which its caption is, as soon as it is there.
 
     `points` overrides the number of points of every axis, `overrides` any keys of the cards
     ("observables=current"). With `constraints`, such as "paper", only those of each card that are
@@ -73,11 +74,15 @@ def make_figures(
     outputs = [
         item for card in cards for item in map_outputs(folder / f"{card}.h5", may_exist=True)
     ]
-    outputs += [Output(folder / f"fig{number}.png", PICTURE, may_exist=True) for number in numbers]
+    for number in numbers:
+        picture = folder / f"fig{number}.png"
+        outputs.append(Output(picture, PICTURE, may_exist=True))
+        outputs.append(Output(caption_path(picture), CAPTION, may_exist=True))
     guard(outputs, force=force)
     scans = {number: _scans(number, points, overrides, constraints) for number in numbers}
     for number in numbers:
-        yield from _make(number, scans[number], folder, force)
+        command = _command(number, points, overrides, constraints)
+        yield from _make(number, scans[number], folder, force, command)
 
 
 def _scans(
@@ -92,9 +97,38 @@ def _scans(
     for card in figure.cards:
         chosen = [] if constraints is None else _selected(card, constraints)
         scans.append(load_card(card, [*resolution, *chosen, *overrides]))
-        if faults := list(_undrawable(figure, scans[-1], read_card(card).table["axis"])):
+        faults = list(_contradicting(figure, scans[-1], load_card(card))) if overrides else []
+        faults += _undrawable(figure, scans[-1], read_card(card).table["axis"])
+        if faults:
             raise CardError(card, faults)
     return tuple(scans)
+
+
+def _contradicting(figure: FigureSpec, scan: ScanSpec, shipped: ScanSpec) -> Iterator[Fault]:
+    """What of a changed card would make another figure of it than that of the paper: its model."""
+    advice = "zscan run CARD, then zscan plot MAP, draws any model"
+    if scan.model.to_table() != shipped.model.to_table():
+        allowed = f"{shipped.model.name}; {advice}"
+        problem = f"not the model of Fig {figure.number}"
+        yield Fault("model", problem, scan.model.name, allowed)
+    for name, value in scan.fixed.items():
+        if name.startswith(("charge.", "add.")) and shipped.fixed.get(name) != value:
+            problem = f"changes the model of Fig {figure.number}"
+            yield Fault(f"fixed.{name}", problem, value, advice)
+
+
+def _command(
+    number: str,
+    points: int | None,
+    overrides: Sequence[str],
+    constraints: str | Sequence[str] | None,
+) -> str:
+    """The command that makes a figure."""
+    parts = ["zscan", "figure", number]
+    parts += [] if points is None else ["--points", str(points)]
+    parts += [part for change in overrides for part in ("--set", change)]
+    names = [constraints] if isinstance(constraints, str) else constraints or []
+    return shlex.join([*parts, *(["--constraints", *names] if names else [])])
 
 
 def _undrawable(figure: FigureSpec, scan: ScanSpec, needed: Iterable[str]) -> Iterator[Fault]:
@@ -110,7 +144,9 @@ def _undrawable(figure: FigureSpec, scan: ScanSpec, needed: Iterable[str]) -> It
             yield Fault(f"axis.{name}.values", "one value draws nothing", allowed="two or more")
 
 
-def _make(number: str, scans: Sequence[ScanSpec], folder: Path, force: bool) -> tuple[Path, ...]:
+def _make(
+    number: str, scans: Sequence[ScanSpec], folder: Path, force: bool, command: str
+) -> tuple[Path, ...]:
     figure = FIGURES[number]
     paths = [folder / f"{card}.h5" for card in figure.cards]
     for scan, path in zip(scans, paths, strict=True):
@@ -121,7 +157,8 @@ def _make(number: str, scans: Sequence[ScanSpec], folder: Path, force: bool) -> 
             run_scan(scan, path, resume=not force, force=force)
     with ExitStack() as stack:
         maps = [stack.enter_context(open_scan(path)) for path in paths]
-        return (*paths, save(figure, maps, folder / f"fig{number}.png", force=True))
+        picture = folder / f"fig{number}.png"
+        return (*paths, save(figure, maps, picture, command=command, force=True))
 
 
 def _selected(card: str, constraints: str | Sequence[str]) -> list[str]:

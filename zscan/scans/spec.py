@@ -24,6 +24,7 @@ from zscan.models import Model, ModelType, all_parameters, load_model
 from zscan.models.parameters import Parameters
 from zscan.results.grid import TileGrid, tile_grid
 from zscan.results.layout import SCHEMA_VERSION
+from zscan.results.plot_table import plot_faults
 from zscan.scans.axes import (
     MAX_TILE_POINTS,
     Axis,
@@ -59,6 +60,7 @@ class _Card(Section):
     fixed: dict[str, Any] = Field(default_factory=dict)
     output: dict[str, Any] = Field(default_factory=dict)
     fit: dict[str, Any] = Field(default_factory=dict)
+    plot: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Fixed(Section):
@@ -161,6 +163,14 @@ def load_card(
                 "at most 128 letters, digits and . _ + -",
             )
         )
+    faults += plot_faults(card.get("plot", {}))
+    faults += [
+        Fault(
+            "--set", "the [plot] table of a map is that of its card", text, "zscan plot MAP --set"
+        )
+        for text in raw.overrides
+        if text.partition(".")[0].strip() == "plot"
+    ]
     model, model_axes = _models(card, raw, faults)
     kind: type[ModelType] | ModelType = (
         Model if model is None else model

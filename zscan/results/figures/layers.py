@@ -1,24 +1,35 @@
 """Layers of a figure, drawn from a map alone: bands, excluded and favoured regions, curves, lines.
 
-Each layer has `draw(axes, data)`, which returns its legend entries; `data` has the axes of the
-panel left, x before y."""
+Each layer has `draw(axes, data)`, which returns an `Entry` for everything that is visible; `data`
+has the axes of the panel left, x before y. `absence(data)` says why a layer shows nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import matplotlib.lines
 import matplotlib.patches
 import numpy as np
 import xarray as xr
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from zscan.errors import ParameterError, UnknownNameError
-from zscan.results.figures import style
-from zscan.results.rule import excess, measurement, stored
+from zscan.results.figures import names, style
+from zscan.results.figures.curves import Channels, Curves, Levels, MeasuredRange, VerticalLines
+from zscan.results.figures.planes import (
+    Entry,
+    as_plane,
+    contour,
+    excess_plane,
+    interval,
+    line_entry,
+    plane,
+    pull_plane,
+    summed,
+)
+
+_FILLS, _OUTLINES, _PROJECTIONS, _BANDS = 1.0, 2.0, 2.4, 2.8  # from back to front
+DAGGER = r"$^\dagger$"
 
 
 @dataclass(frozen=True)
@@ -30,86 +41,142 @@ class Band:
     drawn, as a limit."""
 
     constraint: str
-    name: str
     n_sigma: float = 2.0
+    name: str = ""
 
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Draw the band; returns its legend entries."""
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Entry]:
+        """Draw the band."""
+        text = self.name or names.label(data.attrs, self.constraint)
+        label = rf"{text} $\pm{self.n_sigma:g}\sigma$"
+        solid = {"colors": "black", "linewidths": 1.4, "linestyles": "solid", "zorder": _BANDS}
+        edges_id = f"{self.constraint}/edges"
+        if f"pull/{self.constraint}" in data and f"observable/{self.constraint}" not in data:
+            x, y, pulls = as_plane(data[f"pull/{self.constraint}"], self.constraint)
+            lines = contour(axes, x, y, pulls, [self.n_sigma], edges_id, solid)
+            return line_entry(lines, "black", 1.4, "-", label)
         x, y, observable = plane(data, self.constraint)
         lower, centre, upper = interval(data, self.constraint, self.n_sigma)
-        edges = [upper] if lower <= 0 else [lower, upper]
-        solid: dict[str, Any] = {"colors": "black", "linewidths": 1.3, "linestyles": "solid"}
-        _contour(axes, x, y, observable, edges, f"{self.constraint}/edges", solid)
-        label = f"{self.name}, ${self.n_sigma:g}\\sigma$"
         if lower <= 0:
-            return [
-                matplotlib.lines.Line2D([], [], color="black", lw=1.3, label=f"{label} upper limit")
-            ]
-        dashed: dict[str, Any] = {"colors": "black", "linewidths": 1.0, "linestyles": "dashed"}
-        _contour(axes, x, y, observable, [centre], f"{self.constraint}/centre", dashed)
-        return [
-            matplotlib.lines.Line2D([], [], color="black", lw=1.3, label=label),
-            matplotlib.lines.Line2D(
-                [], [], color="black", lw=1.0, ls="--", label=f"{self.name}, centre"
-            ),
-        ]
+            lines = contour(axes, x, y, observable, [upper], edges_id, solid)
+            return line_entry(
+                lines, "black", 1.4, "-", rf"{text}, ${self.n_sigma:g}\sigma$ upper limit"
+            )
+        lines = contour(axes, x, y, observable, [lower, upper], edges_id, solid)
+        dashed = solid | {"linewidths": 1.0, "linestyles": "dashed"}
+        lines += contour(axes, x, y, observable, [centre], f"{self.constraint}/centre", dashed)
+        return line_entry(lines, "black", 1.4, "-", label)
+
+    def absence(self, data: xr.Dataset) -> str:
+        """Why there is no band."""
+        if f"observable/{self.constraint}" not in data:
+            return "no point within its range"
+        _, _, observable = plane(data, self.constraint)
+        lower, _, upper = interval(data, self.constraint, self.n_sigma)
+        finite = observable[np.isfinite(observable)]
+        if not finite.size:
+            return "does not apply"
+        if (finite <= 0).all() and lower > 0:
+            return "wrong sign everywhere"
+        inside = bool(np.any((finite >= lower) & (finite <= upper)))
+        return "all points within its range" if inside else "no point within its range"
 
 
 @dataclass(frozen=True)
 class Excluded:
-    """Region that a constraint excludes by its rule (see `zscan.results.rule`), all its pieces,
-    shaded.
-    """
+    """Region that a constraint excludes by its rule (see `zscan.results.rule`), all its pieces.
+
+    Shaded where `filled`, with an outline in the colour of its experiment; else the outline alone,
+    thin. None: shaded if it is somewhere the strongest of its figure. `rank` orders the shades from
+    the back, `beyond` marks what the paper does not use, `above` takes the place of the limit."""
 
     constraint: str
-    label: str
+    label: str = ""
+    filled: bool | None = None
+    rank: float = 0.0
+    beyond: bool = False
+    colour: str = ""
+    above: float | None = None
 
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Shade the region; returns its legend entry."""
-        x, y, values = excess_plane(data, self.constraint)
-        status = measurement(data.attrs, self.constraint)["status"]
-        provisional = " (provisional)" if status == "provisional" else ""
-        return _shade(axes, x, y, values, self.constraint, self.label + provisional)
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Entry]:
+        """Draw the region."""
+        x, y, values = excess_plane(data, self.constraint, self.above)
+        if not np.any(values > 0):
+            return []
+        face, line = style.colours(names.experiment(data.attrs, self.constraint))
+        face, line = (self.colour, self.colour) if self.colour else (face, line)
+        text = self.label or names.label(data.attrs, self.constraint)
+        text += f" {DAGGER}" if self.beyond else ""
+        closed = np.where(np.isfinite(values), values, -1.0)
+        look = {"colors": line, "linewidths": 1.0 if self.filled else 0.7, "zorder": _OUTLINES}
+        lines = contour(axes, x, y, closed, [0.0], f"{self.constraint}/outline", look)
+        if not self.filled:
+            return line_entry(lines, line, 0.7, "-", text)
+        region = axes.contourf(
+            x, y, closed, levels=[0.0, np.inf], colors=[face], zorder=_FILLS + self.rank / 1000
+        )
+        region.set_gid(f"{self.constraint}/region")
+        patch = matplotlib.patches.Patch(fc=face, ec=line, lw=1.0, label=text)
+        return [Entry(patch, line, tuple(lines), values > 0)]
+
+    def absence(self, data: xr.Dataset) -> str:
+        """Why nothing is excluded."""
+        if self.constraint not in data["constraint"].values:
+            return "not in the map"
+        _, _, values = excess_plane(data, self.constraint, self.above)
+        if not np.isfinite(values).any():
+            return "does not apply"
+        spread = np.nanmax(values, initial=-np.inf) - np.nanmin(values, initial=np.inf)
+        return "no effect" if spread == 0 else "excludes nothing here"
 
 
 @dataclass(frozen=True)
-class ExcludedByAny:
-    """Boundary of the union of the regions that several limits exclude: searches that matter little
-    in the figure.
+class Backdrop:
+    """All that any of several constraints excludes, very light, behind everything: what only a thin
+    line bounds must not look allowed.
     """
 
-    constraints: tuple[str, ...]
-    label: str
+    layers: tuple[Excluded, ...]
 
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Draw the boundary; returns its legend entry."""
-        x, y, _ = excess_plane(data, self.constraints[0])
-        excesses = [excess_plane(data, name)[2] for name in self.constraints]
-        # Where no curve applies nothing is excluded
-        largest = np.max(
-            [np.where(np.isfinite(values), values, -1.0) for values in excesses], axis=0
-        )
-        look: dict[str, Any] = {"colors": style.OTHERS, "linewidths": 0.9, "linestyles": "solid"}
-        _contour(axes, x, y, largest, [0.0], "others/outline", look)
-        return [matplotlib.lines.Line2D([], [], color=style.OTHERS, lw=0.9, label=self.label)]
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Entry]:
+        """Shade the union; it has no name."""
+        planes = [excess_plane(data, layer.constraint, layer.above) for layer in self.layers]
+        largest = np.max([np.where(np.isfinite(v), v, -1.0) for _, _, v in planes], axis=0)
+        if np.any(largest > 0):
+            x, y, _ = planes[0]
+            axes.contourf(
+                x, y, largest, levels=[0.0, np.inf], colors=[style.BACKDROP], zorder=_FILLS - 0.1
+            ).set_gid("excluded")
+        return []
 
 
 @dataclass(frozen=True)
 class Projected:
     """Reach of a future experiment, or a bound drawn like one: the dashed line on which it would
-    exclude.
+    exclude; `rank` is the number of its dashes.
     """
 
     constraint: str
-    label: str
+    label: str = ""
+    rank: int = 0
+    beyond: bool = False
+    colour: str = ""
+    above: float | None = None
 
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Draw the line; returns its legend entry."""
-        x, y, values = excess_plane(data, self.constraint)
-        colour = style.PROJECTED[self.constraint]
-        look: dict[str, Any] = {"colors": colour, "linewidths": 1.2, "linestyles": "dashed"}
-        _contour(axes, x, y, values, [0.0], f"{self.constraint}/projection", look)
-        return [matplotlib.lines.Line2D([], [], color=colour, lw=1.2, ls="--", label=self.label)]
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Entry]:
+        """Draw the line."""
+        x, y, values = excess_plane(data, self.constraint, self.above)
+        experiment = names.experiment(data.attrs, self.constraint)
+        colour = self.colour or style.colours(experiment)[1]
+        dashes = style.DASHES[self.rank % len(style.DASHES)]
+        look = {"colors": colour, "linewidths": 1.2, "linestyles": [dashes], "zorder": _PROJECTIONS}
+        lines = contour(axes, x, y, values, [0.0], f"{self.constraint}/projection", look)
+        text = self.label or names.label(data.attrs, self.constraint)
+        text += f" {DAGGER}" if self.beyond else ""
+        return line_entry(lines, colour, 1.2, dashes, text)
+
+    def absence(self, data: xr.Dataset) -> str:
+        """Why there is no line."""
+        return Excluded(self.constraint, above=self.above).absence(data)
 
 
 @dataclass(frozen=True)
@@ -117,157 +184,82 @@ class Favoured:
     """Region in which an observable lies within `n_sigma` of its measurement, shaded."""
 
     constraint: str
-    label: str
+    label: str = ""
     n_sigma: float = 2.0
+    colour: str = ""
 
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Shade the region; returns its legend entry."""
-        x, y, observable = plane(data, self.constraint)
-        lower, centre, upper = interval(data, self.constraint, self.n_sigma)
-        inside = self.n_sigma - np.where(
-            observable > centre,
-            self.n_sigma * (observable - centre) / (upper - centre),
-            self.n_sigma * (centre - observable) / (centre - lower),
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Entry]:
+        """Shade the region."""
+        x, y, pulls = pull_plane(data, self.constraint)
+        inside = self.n_sigma - np.where(np.isfinite(pulls), pulls, np.inf)
+        inside = np.maximum(inside, -1e3)
+        if not np.any(inside > 0):
+            return []
+        face, line = style.colours(names.experiment(data.attrs, self.constraint))
+        face, line = (self.colour, self.colour) if self.colour else (face, line)
+        look = {"colors": line, "linewidths": 1.0, "zorder": _OUTLINES}
+        lines = contour(axes, x, y, inside, [0.0], f"{self.constraint}/outline", look)
+        region = axes.contourf(
+            x, y, inside, levels=[0.0, np.inf], colors=[face], zorder=_OUTLINES - 0.1
         )
-        return _shade(
-            axes, x, y, inside, self.constraint, f"{self.label}, ${self.n_sigma:g}\\sigma$"
-        )
+        region.set_gid(f"{self.constraint}/region")
+        text = self.label or names.label(data.attrs, self.constraint)
+        label = rf"{text} $\pm{self.n_sigma:g}\sigma$"
+        patch = matplotlib.patches.Patch(fc=face, ec=line, lw=1.0, label=label)
+        return [Entry(patch, line, tuple(lines), inside > 0)]
+
+    def absence(self, data: xr.Dataset) -> str:
+        """Why nothing is favoured."""
+        _, _, pulls = pull_plane(data, self.constraint)
+        finite = np.isfinite(pulls).any()
+        return f"nowhere within {self.n_sigma:g} sigma" if finite else "does not apply"
 
 
 @dataclass(frozen=True)
-class Curves:
-    """A stored observable against x, one line for each value of the axis `over`."""
-
-    constraints: tuple[str, ...]
-    observable: str
-    over: str
-    symbol: str
-
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Draw the lines; returns their legend entries."""
-        values = stored(data, self.observable)
-        (x,) = (name for name in values.dims if name != self.over)
-        lines: list[Artist] = []
-        if data[self.over].size > len(style.LINES):
-            raise ParameterError(
-                f"{self.over} has {data[self.over].size} values; at most {len(style.LINES)} lines "
-                "can be told apart"
-            )
-        for value, (colour, dashes) in zip(data[self.over].values, style.LINES, strict=False):
-            y = values.sel({self.over: value}).values
-            (line,) = axes.plot(
-                data[x].values,
-                y,
-                color=colour,
-                ls=dashes,
-                lw=1.3,
-                label=f"{self.symbol} = {value:g}",
-            )
-            line.set_gid(f"{self.observable}/{value:g}")
-            lines.append(line)
-        return lines
-
-
-@dataclass(frozen=True)
-class Levels:
-    """Labelled contour lines of a stored observable; `unit` is that of the labels, in units of the
-    map.
+class Combined:
+    """Regions of the sum of chi2 of several constraints, above its minimum in the figure, with the
+    best point: levels of two parameters.
     """
 
-    observable: str
-    levels: Sequence[float]
-    label: str
-    unit: float = 1.0
-    constraints: tuple[str, ...] = ()
-    colour: str = "#606060"
+    constraints: tuple[str, ...]
+    levels: Mapping[str, float] = field(default_factory=lambda: {"68 %": 2.296, "95 %": 5.991})
+    colour: str = "#c2185b"
 
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Draw the lines; returns their legend entry."""
-        x, y, values = plane(data, self.observable)
-        look: dict[str, Any] = {"colors": self.colour, "linewidths": 0.8, "linestyles": "dotted"}
-        lines = axes.contour(
-            x, y, np.ma.masked_invalid(values) / self.unit, levels=sorted(self.levels), **look
-        )
-        lines.set_gid(f"{self.observable}/levels")
-        axes.clabel(lines, fmt="%g", fontsize=7)
-        return [
-            matplotlib.lines.Line2D([], [], color=self.colour, lw=0.8, ls=":", label=self.label)
-        ]
-
-
-@dataclass(frozen=True)
-class MeasuredRange:
-    """Horizontal dashed lines at the measured value plus and minus `n_sigma`."""
-
-    constraint: str
-    label: str
-    n_sigma: float = 1.0
-
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Draw the lines; returns their legend entry."""
-        lower, _, upper = interval(data, self.constraint, self.n_sigma)
-        for value in (lower, upper):
-            axes.axhline(value, color="black", lw=1.0, ls="--", gid=f"{self.constraint}/range")
-        label = f"{self.label}, ${self.n_sigma:g}\\sigma$"
-        return [matplotlib.lines.Line2D([], [], color="black", lw=1.0, ls="--", label=label)]
-
-
-@dataclass(frozen=True)
-class VerticalLines:
-    """Dotted gray guides at fixed x."""
-
-    at: Sequence[float]
-    label: str
-    constraints: tuple[str, ...] = ()
-
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Draw the guides; returns their legend entry."""
-        for value in self.at:
-            axes.axvline(value, color="#707070", lw=0.9, ls=":", gid="guide")
-        return [matplotlib.lines.Line2D([], [], color="#707070", lw=0.9, ls=":", label=self.label)]
-
-
-@dataclass(frozen=True)
-class Channels:
-    """Several stored observables against x, each with its own label: e.g. branching ratios."""
-
-    observables: Mapping[str, str]
-    constraints: tuple[str, ...] = ()
-
-    def draw(self, axes: Axes, data: xr.Dataset) -> list[Artist]:
-        """Draw the lines; returns their legend entries."""
-        lines: list[Artist] = []
-        for (name, label), (colour, dashes) in zip(
-            self.observables.items(), style.LINES, strict=False
-        ):
-            values = stored(data, name)
-            (x,) = values.dims
-            (line,) = axes.plot(
-                data[x].values, values.values, color=colour, ls=dashes, lw=1.2, label=label
+    def draw(self, axes: Axes, data: xr.Dataset) -> list[Entry]:
+        """Draw the outlines and the best point."""
+        x, y, chi2 = as_plane(summed(data, self.constraints), "sum of delta_chi2")
+        if not np.isfinite(chi2).any():
+            return []
+        row, column = np.unravel_index(np.nanargmin(chi2), chi2.shape)
+        entries = []
+        for (label, level), dashes in zip(self.levels.items(), ("-", "--"), strict=False):
+            look = {"colors": self.colour, "linewidths": 1.3, "linestyles": dashes}
+            above = chi2 - np.nanmin(chi2)
+            lines = contour(
+                axes, x, y, above, [level], f"combined/{label}", look | {"zorder": _BANDS}
             )
-            line.set_gid(name)
-            lines.append(line)
-        return lines
+            entries += line_entry(lines, self.colour, 1.3, dashes, f"combined, {label}")
+        (star,) = axes.plot(
+            x[column], y[row], "*", color=self.colour, ms=8, zorder=_BANDS, label="best point"
+        )
+        star.set_gid("combined/best")
+        return [*entries, Entry(star, self.colour)]
+
+    def absence(self, data: xr.Dataset) -> str:
+        """Why there is no region."""
+        return "none of its constraints applies"
 
 
-Layer = (
-    Band
-    | Excluded
-    | ExcludedByAny
-    | Projected
-    | Favoured
-    | Curves
-    | Channels
-    | Levels
-    | MeasuredRange
-    | VerticalLines
-)
+Region = Band | Excluded | Projected | Favoured | Combined  # may be empty, and says why
+Layer = Region | Backdrop | Curves | Channels | Levels | MeasuredRange | VerticalLines
 
 
 def rests_on(layer: Layer) -> tuple[str, ...]:
     """Constraints that a layer shows, for the caption."""
-    if isinstance(layer, Curves | Channels | Levels | VerticalLines | ExcludedByAny):
+    if isinstance(layer, Curves | Channels | Levels | VerticalLines | Combined):
         return layer.constraints
+    if isinstance(layer, Backdrop):
+        return tuple(item.constraint for item in layer.layers)
     return (layer.constraint,)
 
 
@@ -275,80 +267,9 @@ def level(layer: Layer, measured: Mapping[str, Any]) -> str:
     """The level at which a layer draws a measurement, for the caption."""
     if isinstance(layer, Band | Favoured | MeasuredRange):
         return f"{layer.n_sigma:g} sigma"
+    if isinstance(layer, Excluded | Projected) and layer.above is not None:
+        return f"limit set to {layer.above:g}"
     if measured.get("band"):
         return str(measured["band"])
     cl = measured["cl"]  # text in maps of zscan 0.1
     return cl if isinstance(cl, str) else f"{100 * cl:g} %"
-
-
-def plane(data: xr.Dataset, observable: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The two axes x, y that a map has left and a stored observable as an array (y, x) for drawing.
-
-    Raises `UnknownNameError` when the map does not hold the observable or has not exactly two axes
-    left."""
-    return _as_plane(stored(data, observable), observable)
-
-
-def _as_plane(values: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if values.ndim != 2:
-        raise UnknownNameError(
-            f"{name} has the axes {values.dims}; select one value of all but two first"
-        )
-    x, y = values.dims
-    return values[x].values, values[y].values, values.values.T
-
-
-def excess_plane(data: xr.Dataset, constraint: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The two axes x, y that a map has left and the excess of a constraint over its limit as an
-    array (y, x).
-    """
-    return _as_plane(excess(data, constraint), constraint)
-
-
-def interval(data: xr.Dataset, constraint: str, n_sigma: float) -> tuple[float, float, float]:
-    """Measured value minus `n_sigma` standard deviations, itself, and plus `n_sigma`."""
-    measured = measurement(data.attrs, constraint)
-    value = float(measured["value"])
-    return (
-        value - n_sigma * measured["error_minus"],
-        value,
-        value + n_sigma * measured["error_plus"],
-    )
-
-
-def _contour(
-    axes: Axes,
-    x: np.ndarray,
-    y: np.ndarray,
-    values: np.ndarray,
-    levels: list[float],
-    gid: str,
-    look: dict[str, Any],
-) -> None:
-    """Contour lines; nothing where the level is not reached at all (an absent band is a result, not
-    a fault).
-    """
-    finite = values[np.isfinite(values)]
-    reached = [level for level in levels if finite.size and finite.min() < level < finite.max()]
-    if reached:
-        axes.contour(x, y, np.ma.masked_invalid(values), levels=reached, **look).set_gid(gid)
-
-
-def _shade(
-    axes: Axes, x: np.ndarray, y: np.ndarray, excess: np.ndarray, constraint: str, label: str
-) -> list[Artist]:
-    """Shade where `excess` is positive; the entry of the legend is there even if the region is
-    empty.
-    """
-    face, hatch = style.FILL[constraint]
-    outline: dict[str, Any] = {"colors": "#404040", "linewidths": 0.7}
-    _contour(axes, x, y, excess, [0.0], f"{constraint}/outline", outline)
-    if np.any(excess > 0):
-        shown = np.ma.masked_invalid(excess)
-        region = axes.contourf(
-            x, y, shown, levels=[0.0, np.inf], colors=[face], alpha=0.85, hatches=[hatch]
-        )
-        region.set_edgecolor("white")
-        region.set_linewidth(0.0)
-        region.set_gid(f"{constraint}/region")
-    return [matplotlib.patches.Patch(fc=face, ec="#404040", lw=0.7, hatch=hatch, label=label)]

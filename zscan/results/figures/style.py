@@ -1,14 +1,15 @@
-"""Shared look of all figures: sizes, fonts, one colour per constraint (legible in gray and for the
-colour-blind).
+"""The look of all figures: sizes, fonts, and one colour per experiment, legible in gray and for the
+colour-blind.
 """
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 RC: dict[Any, Any] = {
-    "font.family": "serif",
-    "mathtext.fontset": "cm",
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
     "font.size": 10.0,
     "axes.labelsize": 12.0,
     "axes.titlesize": 11.0,
@@ -17,43 +18,61 @@ RC: dict[Any, Any] = {
     "ytick.direction": "in",
     "xtick.top": True,
     "ytick.right": True,
-    "hatch.linewidth": 0.5,
+    "xtick.minor.visible": True,
+    "ytick.minor.visible": True,
+    "axes.unicode_minus": True,
+    "pdf.fonttype": 42,  # text stays text in PDF ...
+    "svg.fonttype": "none",  # ... and SVG
+    "svg.hashsalt": "zscan",
 }
 
-# (face colour, hatch) of shaded regions; the hatch tells neighbours apart in a gray print
-FILL = {
-    "delta_a_mu": ("#b07d4f", ""),
-    "r_k": ("#f0a030", ""),
-    "trident_ccfr": ("#c8c8c8", ""),
-    "trident_nutev": ("#8f8f8f", ""),
-    "borexino": ("#56b4a9", "////"),
-    "searches/BaBar_TheBABAR2016rlg": ("#7fb3e0", "\\\\\\\\"),
-    "searches/BelleII_Adachi2019otg": ("#4a7fb5", "...."),
-    "kmunux": ("#a58bc9", "xxxx"),
-    "coherent": ("#e3b5dc", ""),
-    "charm2": ("#f4b8a4", "oo"),
-    "n_eff": ("#d9c8b4", "**"),
-    "matter": ("#cfc04a", ""),
-    "nsi": ("#f5e67a", ""),
-    "d_mixing": ("#27408b", ""),
-    "searches/LHCb_Aaij2019bvg_prompt": ("#e69f00", ""),
-    "searches/NA62_CortinaGil2019nuo": ("#8a5fb5", "----"),
-    "searches/NA64_NA642019imj": ("#b8d8a0", "||||"),
-    "searches/BaBar_Lees2014xha": ("#9ecae1", ""),
-    "searches/BaBar_Lees2017lec": ("#6baed6", "++++"),
-}
-OTHERS = "#6b3d00"
+COLUMN, DOUBLE = 3.4, 7.0  # inches: one and two columns of a journal
 
-PROJECTED = {
-    "searches/proj_NA64mu": "#d62728",
-    "searches/proj_M3_phase1": "#2ca02c",
-    "searches/proj_M3_phase2": "#98a800",
-    "searches/proj_BelleII_4mu_50ab_scaled": "#1f5fa8",
-    "searches/proj_BelleII_mumuinv_50ab_scaled": "#00a0c0",
-    "searches/proj_NA62_Kmunu_Krnjaic": "#7b3fa0",
-    "searches/reach_LHCb_Ilten2016tkc_prompt": "#b35900",
-    "d_to_pi": "#4aa3df",
+# (light face, darker line) of each experiment; faces differ in lightness, for a gray print
+_COLOURS = {
+    "CCFR": ("#dbdbdb", "#5a5a5a"),
+    "NuTeV": ("#b4b4b4", "#333333"),
+    "Borexino": ("#83c4b6", "#00695c"),
+    "CHARM-II": ("#f1c7b7", "#b23c17"),
+    "TEXONO": ("#d9b79a", "#7a4a1e"),
+    "LSND": ("#c9d3a0", "#5d6b1e"),
+    "Planck": ("#f2e5cf", "#7d5a2a"),
+    "COHERENT": ("#f1bce4", "#9b2584"),
+    "NSI": ("#fdf4ad", "#8a7a00"),
+    "oscillations": ("#dacf61", "#665c00"),
+    "NA62": ("#b49bdc", "#512da8"),
+    "NA64": ("#afce94", "#33691e"),
+    "BaBar": ("#a1c8ef", "#0d56a0"),
+    "Belle II": ("#6d9fd6", "#08306b"),
+    "LHCb": ("#f5b550", "#a65300"),
+    "D mixing": ("#93a5dd", "#1b2f7a"),
+    "CLEO": ("#bfe3fa", "#2b8fd0"),
+    "KLOE": ("#f3a6a6", "#a01c1c"),
+    "g-2": ("#d9b48a", "#000000"),
+    "NA64mu": ("#f4b6b6", "#c81e1e"),
+    "M3": ("#b5dcae", "#1b7837"),
 }
+_FURTHER = (
+    ("#cfd8dc", "#37474f"),
+    ("#f8bbd0", "#ad1457"),
+    ("#b2dfdb", "#00574b"),
+    ("#ffe0b2", "#9a4a00"),
+    ("#d1c4e9", "#4527a0"),
+    ("#dcedc8", "#446b14"),
+    ("#bbdefb", "#11508f"),
+    ("#d7ccc8", "#4e342e"),
+)
+
+DASHES: tuple[Any, ...] = (
+    (0, (6, 2)),
+    (0, (6, 1.5, 1.2, 1.5)),
+    (0, (2.2, 1.4)),
+    (0, (9, 2, 3, 2)),
+    (0, (1, 1.3)),
+    (0, (7, 1.5, 1, 1.5, 1, 1.5)),
+    (0, (11, 3)),
+    (0, (3.5, 1.2, 1, 1.2)),
+)
 
 # (colour, dashes) of families of curves, in order
 LINES: tuple[tuple[str, Any], ...] = (
@@ -64,7 +83,18 @@ LINES: tuple[tuple[str, Any], ...] = (
     ("#555555", (0, (5, 1, 1, 1))),
 )
 
-CAPTION_SIZE = 6.5  # points
+GUIDE = "#707070"
+BACKDROP = "#f1f1f1"
+LABEL_SIZE = 8.0  # points, of names inside a plot
+SMALLEST = 6.0
+NOTE_SIZE = 6.0  # of the line that tells the origin
+CAPTION_SIZE = 6.5  # of the caption of fits
 CAPTION_LINE = 0.125  # inches per line
 CAPTION_COLUMNS = 19.6  # characters per inch of figure width
-LEGEND_WIDTH = 2.9  # inches, of a legend beside the panels
+
+
+def colours(experiment: str) -> tuple[str, str]:
+    """Face and line of an experiment, the same in every figure."""
+    if experiment in _COLOURS:
+        return _COLOURS[experiment]
+    return _FURTHER[zlib.crc32(experiment.encode()) % len(_FURTHER)]

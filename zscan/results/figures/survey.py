@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from zscan.results.figures import style
+from zscan.results.figures.names import known_experiment
 
 _MORE = ("#c44e52", "#8c8c8c", "#937860", "#da8bc3", "#64b5cd", "#55a868", "#4c72b0", "#ccb974")
 _SURVIVES = "#111111"
@@ -58,9 +59,14 @@ class Planes:
 
 
 def colours(constraints: Sequence[str]) -> dict[str, str]:
-    """A colour for each constraint: that of other figures where it has one."""
+    """A colour for each constraint: that of its experiment where no other one has it here."""
     more = iter(_MORE * (1 + len(constraints) // len(_MORE)))
-    return {name: style.FILL[name][0] if name in style.FILL else next(more) for name in constraints}
+    taken: dict[str, str] = {}
+    for name in constraints:
+        experiment = known_experiment(name)
+        face = None if experiment is None else style.colours(experiment)[0]
+        taken[name] = next(more) if face is None or face in taken.values() else face
+    return taken
 
 
 def draw_charge_space(space: ChargeSpace) -> Figure:

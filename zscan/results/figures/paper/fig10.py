@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from zscan.results.figures.layers import Curves, MeasuredRange, VerticalLines
+from zscan.results.figures.curves import Curves, MeasuredRange, VerticalLines
 from zscan.results.figures.paper.fig1 import BIN_EDGES
 from zscan.results.figures.plot import FigureSpec, Panel
 
 _GUIDES = VerticalLines(BIN_EDGES, r"edges of the bin")
-_WIDTHS = ("width_over_m_X", r"$\Gamma_X/m_X$")
+_WIDTHS = ("width_over_m_X", r"\Gamma_X/m_X")
 
 
 def _panels(maps: Sequence[xr.Dataset]) -> tuple[Panel, ...]:
@@ -39,9 +39,10 @@ SPEC = FigureSpec(
     axes=("m_X",),
     panels=_panels,
     columns=1,
-    size=(5.4, 3.1),
-    legend=(0.17, 0.03),
-    caption=(
+    size=(5.2, 6.4),
+    legend="below",
+    sharey=False,
+    note=(
         "Smallest R_K over g_V with g_A = 0 and the g_V that attains it for g_sb = 9.05e-9 m_X/GeV "
         "(the smallest R_K does not depend on g_sb, g_V scales as 1/g_sb); phase 'flavio', as "
         "published. The widths shown are a choice."

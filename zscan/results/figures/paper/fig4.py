@@ -6,28 +6,28 @@ import xarray as xr
 
 from zscan.results.figures.layers import Band, Excluded
 from zscan.results.figures.plot import FigureSpec, Panel
+from zscan.results.figures.words import title
 
 LAYERS = (
-    Excluded("nsi", "NSI, oscillations"),
-    Excluded("matter", r"oscillations in matter $^\dagger$"),
-    Excluded("charm2", r"CHARM-II, $\nu e$ $^\dagger$"),
-    Excluded("n_eff", r"$N_{\rm eff}$ $^\dagger$"),
-    Excluded("searches/BaBar_Lees2017lec", r"BaBar, $\gamma$ + inv."),
-    Excluded("searches/BaBar_Lees2014xha", r"BaBar, $\gamma\ell\ell$"),
-    Excluded("trident_ccfr", r"CCFR, $\nu$ trident"),
-    Excluded("coherent", "COHERENT, CsI"),
-    Excluded("searches/NA64_NA642019imj", "NA64, invisible"),
-    Excluded("borexino", r"Borexino, $^7$Be"),
-    Excluded("searches/NA62_CortinaGil2019nuo", r"NA62, $\pi^0\to\gamma X$"),
-    Excluded("searches/LHCb_Aaij2019bvg_prompt", r"LHCb, $\mu\mu$"),
-    Band("delta_a_mu", r"$(g-2)_\mu$"),
+    Excluded("nsi", filled=True),
+    Excluded("matter", filled=False, beyond=True),
+    Excluded("charm2", beyond=True),
+    Excluded("n_eff", beyond=True),
+    Excluded("searches/BaBar_Lees2017lec", filled=True),
+    Excluded("searches/BaBar_Lees2014xha"),
+    Excluded("trident_ccfr"),
+    Excluded("coherent", filled=True),
+    Excluded("searches/NA64_NA642019imj", filled=True),
+    Excluded("borexino", filled=True),
+    Excluded("searches/NA62_CortinaGil2019nuo", filled=True),
+    Excluded("searches/LHCb_Aaij2019bvg_prompt", filled=True),
+    Band("delta_a_mu"),
 )
 
 
 def _panels(maps: Sequence[xr.Dataset]) -> tuple[Panel, ...]:
-    return (
-        Panel(LAYERS, title=r"$L_\mu - L_e$, $\epsilon = 0$"),
-        Panel(LAYERS, title=r"$L_\mu - L_e$, $\epsilon = -g_X/e$", map=1),
+    return tuple(
+        Panel(LAYERS, title=title(data, zero=True), map=number) for number, data in enumerate(maps)
     )
 
 
@@ -37,13 +37,9 @@ SPEC = FigureSpec(
     axes=("m_X", "g_X"),
     panels=_panels,
     columns=2,
-    size=(4.8, 4.0),
-    legend="right",
-    caption=(
-        "Left: L_mu - L_e without kinetic mixing; right: eps = -g_X/e, which decouples the "
-        "electron. A layer that does not exist in a panel is empty there: no quark coupling on the "
-        "left, no electron coupling on the right. NSI bounds are provisional. COHERENT: chi2 above "
-        "its minimum over g_X at the same mass by 3.84 (95 %, one degree of freedom). "
+    size=(9.0, 4.6),
+    note=(
+        "A layer that does not exist in a panel is absent there. NSI bounds are provisional. "
         "Layers with a dagger go beyond the paper."
     ),
 )

@@ -6,26 +6,24 @@ import xarray as xr
 
 from zscan.results.figures.layers import Band, Excluded
 from zscan.results.figures.plot import FigureSpec, Panel
+from zscan.results.figures.words import title
 
 LAYERS = (
-    Excluded("searches/BaBar_Lees2017lec", r"BaBar, $\gamma$ + inv. $^\dagger$"),
-    Excluded("searches/BaBar_Lees2014xha", r"BaBar, $\gamma\ell\ell$ $^\dagger$"),
-    Excluded("searches/BaBar_TheBABAR2016rlg", r"BaBar, $4\mu$ $^\dagger$"),
-    Excluded("trident_ccfr", r"CCFR, $\nu$ trident"),
-    Excluded("kmunux", r"NA62, $K\to\mu\nu X$ $^\dagger$"),
-    Excluded("searches/NA64_NA642019imj", r"NA64, invisible $^\dagger$"),
-    Excluded("borexino", r"Borexino, $^7$Be"),
-    Excluded("charm2", r"CHARM-II, $\nu e$ $^\dagger$"),
-    Excluded("n_eff", r"$N_{\rm eff}$ $^\dagger$"),
-    Band("delta_a_mu", r"$(g-2)_\mu$"),
+    Excluded("searches/BaBar_Lees2017lec", beyond=True),
+    Excluded("searches/BaBar_Lees2014xha", filled=False, beyond=True),
+    Excluded("searches/BaBar_TheBABAR2016rlg", filled=True, beyond=True),
+    Excluded("trident_ccfr", filled=True),
+    Excluded("kmunux", filled=True, beyond=True),
+    Excluded("searches/NA64_NA642019imj", beyond=True),
+    Excluded("borexino", filled=True),
+    Excluded("charm2", filled=True, beyond=True),
+    Excluded("n_eff", beyond=True),
+    Band("delta_a_mu"),
 )
 
 
 def _panels(maps: Sequence[xr.Dataset]) -> tuple[Panel, ...]:
-    return (
-        Panel(LAYERS, title="chiral model"),
-        Panel(LAYERS, title="partner: left and right exchanged", map=1),
-    )
+    return tuple(Panel(LAYERS, title=title(data), map=number) for number, data in enumerate(maps))
 
 
 SPEC = FigureSpec(
@@ -34,13 +32,9 @@ SPEC = FigureSpec(
     axes=("m_X", "g_X"),
     panels=_panels,
     columns=2,
-    size=(4.8, 4.0),
-    legend="right",
-    caption=(
-        "Electron purely axial, muon nearly vectorial, no quark charges, no kinetic mixing. Layers "
-        "with a dagger go beyond the paper: searches recast with axial couplings (acceptance as "
-        "for vector ones) and K -> mu nu X with its 1/m_X^2 growth. NSI and COHERENT vanish: no "
-        "vector coupling to electrons and quarks. "
-        "CHARM-II excludes the whole band of both models."
+    size=(9.0, 4.6),
+    note=(
+        "Layers with a dagger go beyond the paper: searches recast with axial couplings "
+        "(acceptance as for vector ones), K -> mu nu X with its 1/m_X^2 growth, CHARM-II, N_eff."
     ),
 )

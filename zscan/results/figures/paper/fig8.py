@@ -6,14 +6,16 @@ from typing import Any
 import xarray as xr
 
 from zscan.errors import ParameterError
-from zscan.results.figures.layers import Band, Favoured, Levels
+from zscan.results.figures.curves import Levels
+from zscan.results.figures.layers import Band, Favoured
 from zscan.results.figures.plot import FigureSpec, Panel
+from zscan.results.figures.words import held_text
 
 _COUPLING = r"$\lambda_L\lambda_R\sin 2\theta$ that gives $m_\mu$"
 _BAND = (
     Levels("muon_mass_coupling", (0.01, 0.03, 0.1, 0.3), _COUPLING),
-    Favoured("delta_a_mu", r"$(g-2)_\mu$ explained", 1.0),
-    Band("delta_a_mu", r"$(g-2)_\mu$", 1.0),
+    Favoured("delta_a_mu", r"$(g-2)_\mu$ explained,", 1.0),
+    Band("delta_a_mu", 1.0),
 )
 _NEGATIVE = Levels(
     "delta_a_mu",
@@ -38,8 +40,8 @@ def _panels(maps: Sequence[xr.Dataset]) -> tuple[Panel, ...]:
         "unit": 1e3,
     }
     return (
-        Panel(_BAND, {"Q_S": R_2}, r"$R_2$: $Q_S = 5/3$", **labels),
-        Panel((*_BAND[1:], _NEGATIVE), {"Q_S": S_1}, r"$S_1$: $Q_S = 1/3$, no solution", **labels),
+        Panel(_BAND, {"Q_S": R_2}, held_text("Q_S", R_2), **labels),
+        Panel((*_BAND[1:], _NEGATIVE), {"Q_S": S_1}, held_text("Q_S", S_1), **labels),
     )
 
 
@@ -49,12 +51,11 @@ SPEC = FigureSpec(
     axes=("M_2", "M_1"),
     panels=_panels,
     columns=2,
-    size=(4.3, 3.9),
-    legend="right",
-    caption=(
-        "Two scalar leptoquarks whose loop with the top makes the whole muon mass; m_t = 163 GeV. "
-        "The ratio Delta a_mu / m_mu depends on the masses alone: couplings and mixing cancel. M_1 "
-        "and M_2 enter symmetrically. The level of the band, 1 sigma, is a choice. S_1 gives a "
-        "negative Delta a_mu at all these masses."
+    size=(7.0, 4.1),
+    legend="below",
+    note=(
+        "Two scalar leptoquarks whose loop with the top makes the whole muon mass. The ratio Delta "
+        "a_mu / m_mu depends on the masses alone: couplings and mixing cancel. M_1 and M_2 enter "
+        "symmetrically. The level of the band, 1 sigma, is a choice."
     ),
 )

@@ -1,11 +1,13 @@
 """Fig 9 of arXiv:2107.07518: branching ratios of X in two benchmark models."""
 
+import json
 from collections.abc import Sequence
 
 import xarray as xr
 
-from zscan.results.figures.layers import Channels
+from zscan.results.figures.curves import Channels
 from zscan.results.figures.plot import FigureSpec, Panel
+from zscan.results.figures.words import mixing_text, model_text
 
 CHANNELS = Channels(
     {
@@ -20,9 +22,15 @@ CHANNELS = Channels(
 
 def _panels(maps: Sequence[xr.Dataset]) -> tuple[Panel, ...]:
     return tuple(
-        Panel((CHANNELS,), {}, title, ylabel="branching ratio", limits=(1e-6, 1.5), map=number)
-        for number, title in enumerate((r"$L_\mu - L_\tau$", r"$B - 3L_\mu$"))
+        Panel((CHANNELS,), {}, _title(data), ylabel="branching ratio", limits=(1e-6, 1.5), map=i)
+        for i, data in enumerate(maps)
     )
+
+
+def _title(data: xr.Dataset) -> str:
+    """The model alone: branching ratios do not depend on the coupling that is held."""
+    parts = model_text(json.loads(data.attrs["model"])), mixing_text(data)
+    return ", ".join(part for part in parts if part)
 
 
 SPEC = FigureSpec(
@@ -31,11 +39,10 @@ SPEC = FigureSpec(
     axes=("m_X",),
     panels=_panels,
     columns=2,
-    size=(4.6, 3.6),
+    size=(7.0, 3.2),
     legend=(0.03, 0.32),
-    caption=(
-        "Left: L_mu - L_tau with the kinetic mixing of the mu-tau loop; right: B - 3 L_mu without "
-        "kinetic mixing. Hadrons by resonances and data to 2 GeV, free quarks beyond; no values on "
-        "quarkonia, whose peaks are not in the widths."
+    note=(
+        "Hadrons by resonances and data to 2 GeV, free quarks beyond; no values on quarkonia, "
+        "whose peaks are not in the widths."
     ),
 )
