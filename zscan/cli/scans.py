@@ -1,0 +1,168 @@
+"""Verbs about scans and their maps."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import zscan
+from zscan.cli import options
+from zscan.cli.options import Verbs
+
+
+def add(verbs: Verbs) -> None:
+    """Add these verbs."""
+    run = verbs.add(
+        "run",
+        run_command,
+        "scan a grid: a card (TOML) in, one HDF5 map out",
+        "zscan run fig2 -o fig2.h5 --set axis.m_X.num=800\nzscan run card.toml --shard 1/8",
+    )
+    run.add_argument("card", help="path of a card, or the name of a shipped one such as fig2")
+    run.add_argument(
+        "-o", "--output", metavar="OUT.h5", help="map to write (default results/NAME.h5)"
+    )
+    exclusive = run.add_mutually_exclusive_group()
+    exclusive.add_argument("--resume", action="store_true", help="continue an interrupted scan")
+    exclusive.add_argument(
+        "--force", action="store_true", help="replace an existing map and its tiles"
+    )
+    run.add_argument(
+        "--dry-run", action="store_true", help="print points, tiles, bytes, time; write nothing"
+    )
+    options.overrides(run, "override a key, e.g. axis.m_X.num=800")
+    run.add_argument("--executor", default="inline", help="inline (the only one so far)")
+    run.add_argument(
+        "--shard",
+        type=options.shard,
+        metavar="i/n",
+        help="compute every n-th tile only; join with zscan merge",
+    )
+    run.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail where a constraint is valid but not finite, instead of a warning at the end",
+    )
+
+    run.add_argument(
+        "--allow-version-change",
+        action="store_true",
+        help="continue with tiles that other versions of zscan, jax or numpy computed",
+    )
+
+    check = verbs.add(
+        "check",
+        check_command,
+        "check a card in seconds, without compilation: every fault, the size of the grid, and "
+        "shapes, gradients and NaN of constraints of your own",
+        "zscan check card.toml\nzscan check fig2 --set axis.m_X.num=800 --json",
+    )
+    check.add_argument("card", help="path of a card, or the name of a shipped one such as fig2")
+    options.overrides(check)
+    check.add_argument("--json", action="store_true")
+
+    merge = verbs.add(
+        "merge",
+        merge_command,
+        "join the tiles of a scan into its map",
+        "zscan merge results/fig2.h5",
+    )
+    merge.add_argument("map", metavar="OUT.h5")
+    merge.add_argument("--force", action="store_true", help="replace an existing map")
+    merge.add_argument(
+        "--partial", action="store_true", help="missing tiles become NaN with status 0"
+    )
+
+    for name, command, text in (
+        ("info", info_command, "print what a map says of itself"),
+        ("verify", verify_command, "check every digest of a map"),
+        ("cite", cite_command, "BibTeX of everything a map rests on"),
+    ):
+        verbs.add(name, command, text, f"zscan {name} results/fig2.h5").add_argument(
+            "map", metavar="MAP.h5"
+        )
+
+    export = verbs.add(
+        "export",
+        export_command,
+        "write a map for other programs: contours as CSV or as a HEPData submission, all as netCDF",
+        "zscan export results/fig2.h5 --to csv\n"
+        "zscan export results/fig2.h5 --to hepdata -o fig2.zip --constraints 'trident_*' borexino",
+    )
+    export.add_argument("map", metavar="MAP.h5")
+    export.add_argument("--to", required=True, help="csv, hepdata or netcdf")
+    export.add_argument(
+        "-o", "--output", metavar="FILE", help="file to write (default: MAP.csv, MAP.zip or MAP.nc)"
+    )
+    export.add_argument(
+        "--constraints", nargs="+", metavar="NAME", help="names or patterns (default: all)"
+    )
+    export.add_argument("--force", action="store_true", help="replace an existing export")
+
+
+def run_command(arguments: argparse.Namespace) -> None:
+    from zscan.scans import run
+
+    if arguments.dry_run:
+        for key, value in run.plan(arguments.card, overrides=arguments.set).items():
+            print(f"{key:16} {value}")
+        return
+    path = run.run_scan(
+        arguments.card,
+        arguments.output,
+        resume=arguments.resume,
+        force=arguments.force,
+        executor=arguments.executor,
+        overrides=arguments.set,
+        shard=arguments.shard,
+        strict=arguments.strict,
+        allow_version_change=arguments.allow_version_change,
+        progress=None if sys.stderr.isatty() else False,
+    )
+    print(path)
+
+
+def check_command(arguments: argparse.Namespace) -> None:
+    from zscan.scans.check import check_card
+
+    found = check_card(arguments.card, arguments.set)
+    print(json.dumps(found.to_table(), indent=2) if arguments.json else found)
+
+
+def merge_command(arguments: argparse.Namespace) -> None:
+    print(zscan.merge_scan(arguments.map, partial=arguments.partial, force=arguments.force))
+
+
+def info_command(arguments: argparse.Namespace) -> None:
+    from zscan.results.schema import info
+
+    print(json.dumps(info(arguments.map), indent=2))
+
+
+def verify_command(arguments: argparse.Namespace) -> None:
+    from zscan.results.schema import verify
+
+    verify(arguments.map)
+    print(f"{arguments.map}: all digests agree")
+
+
+def cite_command(arguments: argparse.Namespace) -> None:
+    from zscan import references
+    from zscan.results.schema import info
+
+    found = info(arguments.map)
+    references.add(found["bibtex"])
+    print(zscan.bibtex(found["bibtex_keys"]))
+
+
+def export_command(arguments: argparse.Namespace) -> None:
+    print(
+        zscan.export(
+            arguments.map,
+            arguments.to,
+            arguments.output,
+            constraints=arguments.constraints,
+            force=arguments.force,
+        )
+    )
