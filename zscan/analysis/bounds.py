@@ -15,6 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 import zscan
+from zscan import references
 from zscan.analysis.crossings import BLOCK, excluded_pieces
 from zscan.analysis.masses import survey_masses
 from zscan.constraints import (
@@ -265,9 +266,9 @@ def _outside(what: Limit | str) -> str:
 def _report(found: dict[str, _Found], constraints: str | Sequence[str]) -> None:
     """Warn of constraints without any effect that were asked for by their names."""
     asked = {constraints} if isinstance(constraints, str) else set(constraints)
-    for name in expand_constraints(sorted(asked)):
-        if name in asked and name in found and found[name].note:
-            warnings.warn(NoEffectWarning(f"{name}: {found[name].note}"), stacklevel=4)
+    for name, item in found.items():
+        if name in asked and item.note:
+            warnings.warn(NoEffectWarning(f"{name}: {item.note}"), stacklevel=4)
 
 
 def _dataset(
@@ -339,6 +340,7 @@ def _dataset(
             "observables": observables,
             "recast": int(recast),
             "bibtex_keys": json.dumps(list(keys)),
+            "bibtex": references.added(keys),
             **settings,
         },
     )
