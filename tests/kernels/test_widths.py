@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zscan.constants import ALPHA_EM, M_E, M_MU, M_TAU
+from zscan.constants import ALPHA_EM, HBAR, M_E, M_MU, M_TAU
 from zscan.errors import ParameterError
 from zscan.kernels.couplings import Couplings, FermionCoupling
+from zscan.kernels.recast import SPEED_OF_LIGHT
 from zscan.kernels.widths import THRESHOLDS, branching_ratios, partial_widths, total_width
 from zscan.models import couplings, list_models
 
@@ -357,3 +358,31 @@ def test_broadcasts_and_traces():
         total_width(m_X[2, 0], couplings("Lmu-Ltau", m_X[2, 0], g_X[0, 1])),
     )
     assert partial_widths(m_X, only(mu=(1.0, 0.0)))["mumu"].shape == (4, 1)
+
+
+# Lifetimes c tau [m] of the dark photon at eps = 1 by DeLiVeR (arXiv:2201.01788), as the tables of
+# FORESEE (github.com/KlingFelix/FORESEE, 2d6431f6) have them: mass [GeV], c tau
+DELIVER = [
+    (0.01, 8.11454e-12),
+    (0.1, 8.11229e-13),
+    (0.25, 1.88084e-13),
+    (0.5, 6.54697e-14),
+    (0.7, 1.70675e-14),
+    (0.775, 7.64842e-15),
+    (0.7826, 4.86738e-15),
+    (0.85, 1.84887e-14),
+    (0.95, 2.72586e-14),
+    (1.016, 5.06462e-15),
+    (1.04, 2.16252e-14),
+    (1.2, 2.32506e-14),
+    (1.4, 1.59006e-14),
+    (1.7, 1.14099e-14),
+    (1.95, 9.96830e-15),
+]
+
+
+def test_lifetimes_of_the_dark_photon():
+    m_X, c_tau = np.array(DELIVER).T
+    width = total_width(m_X, couplings("dark-photon", m_X, 1.0))
+    ours = HBAR.value * SPEED_OF_LIGHT.value / np.asarray(width)
+    assert np.all(np.abs(ours / c_tau - 1) < 0.035)

@@ -16,6 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 import zscan
+from zscan import references
 from zscan.analysis.crossings import BLOCK, excluded_pieces
 from zscan.analysis.masses import survey_masses
 from zscan.constraints import (
@@ -339,6 +340,7 @@ def _dataset(
             "observables": observables,
             "recast": int(recast),
             "bibtex_keys": json.dumps(list(keys)),
+            "bibtex": references.added(keys),
             **settings,
         },
     )

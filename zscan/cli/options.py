@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from zscan.errors import clipped
+from zscan.errors import clipped, nearest
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -17,6 +18,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """See `argparse.ArgumentParser`."""
+        if match := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            names = match[2].replace("'", "").split(", ")
+            message = f"no {match[1]!r}: {nearest(match[1], names)}"
         text = f"{self.prog}: error: {clipped(message)} (--help shows the arguments)"
         self.exit(2, f"{text}\n")
 
