@@ -351,7 +351,7 @@ def _parser() -> argparse.ArgumentParser:
     check = verb(
         "check",
         _check,
-        "check a card in seconds, without compilation: every fault, the size of the grid, and "
+        "check a card in seconds, without running it: every fault, the size of the grid, and "
         "shapes, gradients and NaN of constraints of your own",
         "zscan check card.toml\nzscan check fig2 --set axis.m_X.num=800 --json",
     )
