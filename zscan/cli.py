@@ -523,7 +523,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     left.add_argument("--json", action="store_true")
 
-    models = verb("models", _models, "list the benchmark models, or show one model")
+    models = verb(
+        "models",
+        _models,
+        "list the named models, show one, or write one as a file",
+        "zscan models\nzscan models B-L,neutrinos=dirac,g_chi_over_g=5,m_chi_over_m_X=0.3\n"
+        "zscan models darkcast/models/mine.py -o mine.toml",
+    )
     models.add_argument(
         "name",
         nargs="?",
