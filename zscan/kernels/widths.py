@@ -186,7 +186,7 @@ def dark_width(
     also at the threshold. Raises `ParameterError` for another kind. Source: arXiv:2005.01515.
 
     >>> round(float(dark_width(0.3, 1.0, 0.1)) / 0.3, 5)
-    0.02417
+    0.02416
     """
     if kind not in DARK:
         raise ParameterError(f"kind = {kind!r}; {nearest(kind, DARK)}")
