@@ -14,8 +14,9 @@ def add(verbs: Verbs) -> None:
     models = verbs.add(
         "models",
         models_command,
-        "list the benchmark models, or show one model",
-        "zscan models\nzscan models protophobic\nzscan models darkcast_model.py -o mine.toml",
+        "list the named models, show one, or write one as a file",
+        "zscan models\nzscan models B-L,neutrinos=dirac,g_chi_over_g=5,m_chi_over_m_X=0.3\n"
+        "zscan models darkcast/models/mine.py -o mine.toml",
     )
     models.add_argument(
         "name",
