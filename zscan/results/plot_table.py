@@ -88,7 +88,7 @@ def plot_faults(table: Any) -> list[Fault]:
     """All faults of a [plot] table by themselves; what a map holds is checked when it is drawn.
 
     >>> [fault.path for fault in plot_faults({"layer": [], "xlim": [2, 1]})]
-    ['plot.layer', 'plot.xlim.0', 'plot.xlim.1']
+    ['plot.layer']
     """
     if not isinstance(table, Mapping):
         return [Fault("plot", "must be a table", table)]

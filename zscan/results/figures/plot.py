@@ -141,9 +141,9 @@ def _name(
         return
     if spec.legend == "below":
         figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-        return
-    look: Any = {"loc": spec.legend, "framealpha": 0.95, "edgecolor": "none"}
-    axes[0].legend(handles=handles, **look)
+    else:
+        look: Any = {"loc": spec.legend, "framealpha": 0.95, "edgecolor": "none"}
+        axes[0].legend(handles=handles, **look)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
 
@@ -244,7 +244,11 @@ def caption_text(
         absent = {id(layer): (name, reason) for layer, name, reason in absences(layers, data)}
         shown += [(data, layer) for layer in layers if id(layer) not in absent]
         for name, reason in absent.values():
-            where = f"{panel.title}: {reason}" if len(panels) > 1 and panel.title else reason
+            where = (
+                f"{words.plain(panel.title)}: {reason}"
+                if len(panels) > 1 and panel.title
+                else reason
+            )
             hidden.setdefault(name, []).append(where)
     everywhere = {name: "; ".join(dict.fromkeys(reasons)) for name, reasons in hidden.items()}
     return words.caption(
