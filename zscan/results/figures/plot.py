@@ -151,9 +151,8 @@ def _name(
 def name_inside(axes: Axes, data: xr.Dataset, entries: Sequence[Entry]) -> None:
     """Write the names of entries into a panel; those without room into a small legend there."""
     x, y = (data[name].values for name in _plane_axes(data))
-    keep = [entry for entry in entries if entry.colour == "black"]
     lined = [entry for entry in entries if entry.lines or entry.region is not None]
-    left = place_names(axes, lined, x, y, keep)
+    left = place_names(axes, lined, x, y)
     left += [entry for entry in entries if entry not in lined]
     if left:
         axes.legend(handles=[entry.handle for entry in left], loc="best", fontsize=style.SMALLEST)
@@ -210,7 +209,7 @@ def _say_why_empty(axes: Axes, layers: Sequence[Layer], data: xr.Dataset) -> Non
     }
     text = "\n".join(f"{name}: {reason}" for name, reason in reasons.items())
     look: Any = {"ha": "right", "va": "top", "fontsize": 6.5, "gid": "empty", "zorder": 5}
-    look["bbox"] = {"fc": "white", "ec": "none", "alpha": 0.85, "pad": 1.5}
+    look["bbox"] = {"fc": axes.get_facecolor(), "ec": "none", "alpha": 0.85, "pad": 1.5}
     axes.text(0.97, 0.96, text, transform=axes.transAxes, **look)
 
 
