@@ -130,6 +130,8 @@ def test_what_is_nowhere_visible_has_no_name_and_is_told(opened):
     assert not any("nu X" in name for name in names)
     with pytest.raises(ParameterError, match=r"g_X from 2 to 3 shows less than two points"):
         zscan.plot(opened("fig2"), ylim=[2.0, 3.0])
+    with pytest.raises(ParameterError, match="a log axis begins above zero"):
+        zscan.plot(opened("fig2"), ylim=[0.0, 1e-2])
     axes = zscan.plot(opened("fig3"), layers=["nsi", "coherent"], labels="legend")
     names = [text.get_text() for text in axes.figure.legends[0].get_texts()]
     assert [name.split(",")[0] for name in names] == ["NSI", "COHERENT"]
@@ -254,6 +256,7 @@ def test_faults_of_the_plot_table():
         ({"points": [{"x": 1, "y": 1, "colour": "rouge"}]}, "plot.points.0: no colour"),
         ({"colours": {"nsi": "rouge"}}, "plot.nsi: no colour of matplotlib (got 'rouge')"),
         ({"style": "nope"}, "plot.style: no style of matplotlib (got 'nope')"),
+        ({"names": {"nsi": r"$\frac{"}}, "plot.names.nsi: no text that matplotlib can set"),
         ({"xlim": [2, 1]}, "plot.xlim: must rise"),
         ({"width": 1000}, "plot.width: out of range"),
     ):

@@ -108,6 +108,8 @@ def _cropped(data: xr.Dataset, axis: str, ends: Sequence[float] | None) -> xr.Da
     """What a frame shows, and one point more at either end: what lies outside has no name."""
     if ends is None:
         return data
+    if ends[0] <= 0 and _scale(data[axis]) == "log":
+        raise ParameterError(f"{axis} from {ends[0]:g}: a log axis begins above zero")
     inside = np.flatnonzero((data[axis].values >= ends[0]) & (data[axis].values <= ends[1]))
     if inside.size < 2:
         raise ParameterError(
