@@ -387,7 +387,7 @@ def picture(path: Path, software: str | None) -> None:
         (PICTURE, lambda path: picture(path, "zscan 0.1.0"), None),
         (PICTURE, lambda path: picture(path, "zscanner 0.1.0"), "do not name zscan"),
         (PICTURE, lambda path: picture(path, None), "do not name zscan"),
-        (PICTURE, foreign, "not a PNG file"),
+        (PICTURE, foreign, "not a PNG, PDF or SVG file"),
         (PICTURE, lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "do not name zscan"),
     ],
 )

@@ -88,7 +88,7 @@ def plot_faults(table: Any) -> list[Fault]:
     """All faults of a [plot] table by themselves; what a map holds is checked when it is drawn.
 
     >>> [fault.path for fault in plot_faults({"layer": [], "xlim": [2, 1]})]
-    ['plot.layer', 'plot.xlim.0', 'plot.xlim.1']
+    ['plot.layer']
     """
     if not isinstance(table, Mapping):
         return [Fault("plot", "must be a table", table)]
@@ -101,6 +101,12 @@ def plot_faults(table: Any) -> list[Fault]:
         if not _is_colour(colour):
             problem = "no colour of matplotlib"
             faults.append(Fault(f"plot.{name}", problem, colour, "a name, or #rrggbb"))
+    texts = {f"names.{name}": text for name, text in found.names.items()}
+    texts |= {f"points.{number}.label": item.label for number, item in enumerate(found.points)}
+    texts |= {f"text.{number}.text": item.text for number, item in enumerate(found.text)}
+    for name, text in texts.items():
+        if not _is_readable(text):
+            faults.append(Fault(f"plot.{name}", "no text that matplotlib can set", text))
     for key in ("xlim", "ylim"):
         ends = getattr(found, key)
         if ends is not None and not ends[0] < ends[1]:
@@ -122,6 +128,19 @@ def _is_colour(text: str) -> bool:
     from matplotlib.colors import is_color_like
 
     return bool(is_color_like(text))
+
+
+def _is_readable(text: str) -> bool:
+    """Whether the TeX in a text, if there is any, can be set."""
+    if "$" not in text:
+        return True
+    from matplotlib.mathtext import MathTextParser
+
+    try:
+        MathTextParser("path").parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _style_fault(name: str) -> Fault | None:

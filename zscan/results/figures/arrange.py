@@ -13,14 +13,13 @@ from zscan.results.figures.planes import excess_plane
 
 _STRONGEST = 0.03  # share of the columns in which a layer must be the strongest to be shaded
 _ALONE = 0.01  # share of the frame that a layer must exclude alone to be shaded
-_TIE = 1  # cells within which two bounds are equally strong
 
 
 @dataclass(frozen=True)
 class Reach:
     """What a constraint excludes in a panel: `area`, its share of the frame; `strongest`, the share
-    of the columns in which no other one reaches further down; `alone`, the share of the frame that
-    no other one excludes.
+    of the columns in which it borders on what nothing excludes, from above or below; `alone`, the
+    share of the frame that no other one excludes.
     """
 
     area: float
@@ -40,14 +39,18 @@ def reaches(
             masks[layer.constraint] = (values > 0)[(y >= low) & (y <= high)]
     if not masks:
         return {}
-    # Lowest excluded row of each column; the number of rows where nothing is excluded
-    edges = {name: np.where(m.any(0), m.argmax(0), len(m)) for name, m in masks.items()}
-    lowest = np.min(list(edges.values()), axis=0)
+    union = np.any(list(masks.values()), axis=0)
+    below, above = np.zeros_like(union), np.ones_like(union)
+    below[1:], above[:-1] = union[:-1], union[1:]
+    lower, upper = union & ~below, union & ~above
+    # Of two bounds in neighbouring cells neither is the stronger one
+    lower[1:] |= lower[:-1] & union[1:]
+    upper[:-1] |= upper[1:] & union[:-1]
     count = np.sum(list(masks.values()), axis=0)
     return {
         name: Reach(
             float(mask.mean()),
-            float(np.mean((edges[name] <= lowest + _TIE) & (edges[name] < len(mask)))),
+            float(np.mean((mask & (lower | upper)).any(0))),
             float(np.mean(mask & (count == 1))),
         )
         for name, mask in masks.items()

@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib
 import matplotlib.style
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -75,6 +76,7 @@ def plane_of(data: xr.Dataset, options: PlotTable) -> Plane:
     dashed = set(matching(options.projections, held)) & set(chosen)
     combined = matching(options.combined, held)
     part = reduced(data, x, y, select, options.project, list(dict.fromkeys([*chosen, *combined])))
+    part = _cropped(_cropped(part, x, options.xlim), y, options.ylim)
     layers, left_out = _layers(part, chosen, dashed, options)
     if combined:
         layers.append(Combined(tuple(combined)))
@@ -100,6 +102,21 @@ def plane_of(data: xr.Dataset, options: PlotTable) -> Plane:
         axes=(x, y),
     )
     return Plane(part, panel, options, left_out)
+
+
+def _cropped(data: xr.Dataset, axis: str, ends: Sequence[float] | None) -> xr.Dataset:
+    """What a frame shows, and one point more at either end: what lies outside has no name."""
+    if ends is None:
+        return data
+    if ends[0] <= 0 and _scale(data[axis]) == "log":
+        raise ParameterError(f"{axis} from {ends[0]:g}: a log axis begins above zero")
+    inside = np.flatnonzero((data[axis].values >= ends[0]) & (data[axis].values <= ends[1]))
+    if inside.size < 2:
+        raise ParameterError(
+            f"{axis} from {ends[0]:g} to {ends[1]:g} shows less than two points of the map, which "
+            f"reaches from {data[axis].values[0]:.4g} to {data[axis].values[-1]:.4g}"
+        )
+    return data.isel({axis: slice(max(inside[0] - 1, 0), inside[-1] + 2)})
 
 
 def matching(patterns: Sequence[str], held: Sequence[str]) -> list[str]:
@@ -228,17 +245,7 @@ def plane_caption(plane: Plane, command: str) -> str:
         else (f"Excluded is what no value of {', '.join(plane.options.project)} in the map allows.")
     )
     text = words.caption([plane.data], seen, hidden, note=note, command=command)
-    return f"{plain(plane.panel.title)}.\n{text}"
-
-
-def plain(text: str) -> str:
-    """TeX of a title as plain text.
-
-    >>> plain(r"$B - 3L_\\mu$, $\\epsilon/g_X = 1$")
-    'B - 3L_mu, eps/g_X = 1'
-    """
-    text = text.replace(r"\epsilon", "eps").replace(r"\times ", "x ").replace(r"\$", "\0")
-    return text.replace("$", "").replace("\\", "").replace("\0", "$")
+    return f"{words.plain(plane.panel.title)}.\n{text}"
 
 
 def save_plane(
@@ -252,7 +259,7 @@ def save_plane(
     figure = axes.get_figure(root=True)
     assert isinstance(figure, Figure)
     metadata = {
-        "Title": plain(plane.panel.title),
+        "Title": words.plain(plane.panel.title),
         "Software": f"zscan {words.version(plane.data)}",
         "Description": caption,
         "spec_hash": str(plane.data.attrs["spec_hash"]),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import matplotlib
 import matplotlib.patches
 import numpy as np
 import xarray as xr
@@ -48,23 +49,23 @@ class Band:
         """Draw the band."""
         text = self.name or names.label(data.attrs, self.constraint)
         label = rf"{text} $\pm{self.n_sigma:g}\sigma$"
-        solid = {"colors": "black", "linewidths": 1.4, "linestyles": "solid", "zorder": _BANDS}
+        ink = str(matplotlib.rcParams["axes.edgecolor"])  # a style may be dark
+        solid = {"colors": ink, "linewidths": 1.4, "linestyles": "solid", "zorder": _BANDS}
         edges_id = f"{self.constraint}/edges"
         if f"pull/{self.constraint}" in data and f"observable/{self.constraint}" not in data:
             x, y, pulls = as_plane(data[f"pull/{self.constraint}"], self.constraint)
             lines = contour(axes, x, y, pulls, [self.n_sigma], edges_id, solid)
-            return line_entry(lines, "black", 1.4, "-", label)
+            return line_entry(lines, ink, 1.4, "-", label, kept=True)
         x, y, observable = plane(data, self.constraint)
         lower, centre, upper = interval(data, self.constraint, self.n_sigma)
         if lower <= 0:
             lines = contour(axes, x, y, observable, [upper], edges_id, solid)
-            return line_entry(
-                lines, "black", 1.4, "-", rf"{text}, ${self.n_sigma:g}\sigma$ upper limit"
-            )
+            label = rf"{text}, ${self.n_sigma:g}\sigma$ upper limit"
+            return line_entry(lines, ink, 1.4, "-", label, kept=True)
         lines = contour(axes, x, y, observable, [lower, upper], edges_id, solid)
         dashed = solid | {"linewidths": 1.0, "linestyles": "dashed"}
         lines += contour(axes, x, y, observable, [centre], f"{self.constraint}/centre", dashed)
-        return line_entry(lines, "black", 1.4, "-", label)
+        return line_entry(lines, ink, 1.4, "-", label, kept=True)
 
     def absence(self, data: xr.Dataset) -> str:
         """Why there is no band."""

@@ -42,7 +42,7 @@ def save_picture(
         key: style.RC[key] for key in ("pdf.fonttype", "svg.fonttype", "svg.hashsalt")
     }
     with matplotlib.rc_context(kept):
-        figure.savefig(content, dpi=300, metadata=_fields(kind, metadata), format=kind)
+        figure.savefig(content, dpi=200, metadata=_fields(kind, metadata), format=kind)
     return write_output(Output(path, PICTURE), content.getbuffer(), force=force)
 
 

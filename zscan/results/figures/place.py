@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -100,18 +101,15 @@ def _dense(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a + (b - a) * np.linspace(0, 1, count)[:, None]
 
 
-def place_names(
-    axes: Axes, entries: Sequence[Entry], x: np.ndarray, y: np.ndarray, keep: Sequence[Entry] = ()
-) -> list[Entry]:
+def place_names(axes: Axes, entries: Sequence[Entry], x: np.ndarray, y: np.ndarray) -> list[Entry]:
     """Write the names of entries into the axes, whose limits and place in the figure are final;
     returns those for which there is no room.
 
-    `x`, `y` are the grid of the regions of the entries, which are given from back to front. `keep`
-    are entries that names must not cover, such as the band."""
+    `x`, `y` are the grid of the regions of the entries, which are given from back to front."""
     canvas = Canvas(axes)
     for entry in entries:
         for line in entry.lines:
-            raster = canvas.busy if entry in keep else canvas.lines
+            raster = canvas.busy if entry.kept else canvas.lines
             canvas.mark(raster, canvas.points(line))
     seen = _seen(canvas, entries, x, y)
     # Those with the fewest places first
@@ -119,10 +117,10 @@ def place_names(
     shaded = sorted((e for e in entries if e.region is not None), key=lambda e: size[id(e)])
     lines = [entry for entry in entries if entry.region is None]
     lines.sort(key=lambda e: sum(len(line) for line in e.lines))
-    first = [entry for entry in lines if entry in keep]
+    first = [entry for entry in lines if entry.kept]
     left = []
     for entry in [*first, *shaded, *(entry for entry in lines if entry not in first)]:
-        gap = _BAND_GAP if entry in keep else _GAP
+        gap = _BAND_GAP if entry.kept else _GAP
         if not _write(canvas, entry, seen.get(id(entry)), gap):
             left.append(entry)
     return left
@@ -169,7 +167,8 @@ def _settle(
     text.set_position((place.x / canvas.width, place.y / canvas.height))
     text.set(rotation=place.angle, rotation_mode="anchor", zorder=5, gid="name", clip_on=False)
     if not on_shade:
-        paper = {"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none", "alpha": 0.65}
+        paper: dict[str, Any] = {"boxstyle": "square,pad=0.05", "ec": "none", "alpha": 0.65}
+        paper["fc"] = canvas.axes.get_facecolor()
         text.set_bbox(paper)
     corners = _box(place, w + 2, h + 1)
     rows, columns, inside = canvas._cells(corners)

@@ -22,12 +22,14 @@ class Entry:
     """What a layer drew: its legend entry, its name with colour, and where the name may stand.
 
     `lines` are polylines (n, 2) in data coordinates, `region` is where it is filled, an array of
-    (y, x); without either it is named in a legend only."""
+    (y, x); without either it is named in a legend only. No name covers the lines of one that is
+    `kept` clear."""
 
     handle: Artist
     colour: str = "black"
     lines: tuple[np.ndarray, ...] = ()
     region: np.ndarray | None = None
+    kept: bool = False
 
     @property
     def text(self) -> str:
@@ -114,10 +116,16 @@ def contour(
 
 
 def line_entry(
-    lines: list[np.ndarray], colour: str, width: float, dashes: Any, label: str
+    lines: list[np.ndarray],
+    colour: str,
+    width: float,
+    dashes: Any,
+    label: str,
+    *,
+    kept: bool = False,
 ) -> list[Entry]:
     """The entry of a layer that is lines alone; none without lines."""
     if not lines:
         return []
     handle = matplotlib.lines.Line2D([], [], color=colour, lw=width, ls=dashes, label=label)
-    return [Entry(handle, colour, tuple(lines))]
+    return [Entry(handle, colour, tuple(lines), kept=kept)]

@@ -141,9 +141,9 @@ def _name(
         return
     if spec.legend == "below":
         figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-        return
-    look: Any = {"loc": spec.legend, "framealpha": 0.95, "edgecolor": "none"}
-    axes[0].legend(handles=handles, **look)
+    else:
+        look: Any = {"loc": spec.legend, "framealpha": 0.95, "edgecolor": "none"}
+        axes[0].legend(handles=handles, **look)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
 
@@ -151,9 +151,8 @@ def _name(
 def name_inside(axes: Axes, data: xr.Dataset, entries: Sequence[Entry]) -> None:
     """Write the names of entries into a panel; those without room into a small legend there."""
     x, y = (data[name].values for name in _plane_axes(data))
-    keep = [entry for entry in entries if entry.colour == "black"]
     lined = [entry for entry in entries if entry.lines or entry.region is not None]
-    left = place_names(axes, lined, x, y, keep)
+    left = place_names(axes, lined, x, y)
     left += [entry for entry in entries if entry not in lined]
     if left:
         axes.legend(handles=[entry.handle for entry in left], loc="best", fontsize=style.SMALLEST)
@@ -210,7 +209,7 @@ def _say_why_empty(axes: Axes, layers: Sequence[Layer], data: xr.Dataset) -> Non
     }
     text = "\n".join(f"{name}: {reason}" for name, reason in reasons.items())
     look: Any = {"ha": "right", "va": "top", "fontsize": 6.5, "gid": "empty", "zorder": 5}
-    look["bbox"] = {"fc": "white", "ec": "none", "alpha": 0.85, "pad": 1.5}
+    look["bbox"] = {"fc": axes.get_facecolor(), "ec": "none", "alpha": 0.85, "pad": 1.5}
     axes.text(0.97, 0.96, text, transform=axes.transAxes, **look)
 
 
@@ -244,7 +243,11 @@ def caption_text(
         absent = {id(layer): (name, reason) for layer, name, reason in absences(layers, data)}
         shown += [(data, layer) for layer in layers if id(layer) not in absent]
         for name, reason in absent.values():
-            where = f"{panel.title}: {reason}" if len(panels) > 1 and panel.title else reason
+            where = (
+                f"{words.plain(panel.title)}: {reason}"
+                if len(panels) > 1 and panel.title
+                else reason
+            )
             hidden.setdefault(name, []).append(where)
     everywhere = {name: "; ".join(dict.fromkeys(reasons)) for name, reasons in hidden.items()}
     return words.caption(

@@ -108,6 +108,16 @@ def model_sentence(data: xr.Dataset) -> str:
     return ", ".join([text, *told]) + "."
 
 
+def plain(text: str) -> str:
+    """TeX of a title as plain text.
+
+    >>> plain(r"$B - 3L_\\mu$, $\\epsilon/g_X = 1$")
+    'B - 3L_mu, eps/g_X = 1'
+    """
+    text = text.replace(r"\epsilon", "eps").replace(r"\times ", "x ").replace(r"\$", "\0")
+    return text.replace("$", "").replace("\\", "").replace("\0", "$")
+
+
 def any_charge(charges: Any) -> bool:
     """Whether there is a charge that is not zero."""
     return charges is not None and any(Fraction(str(charge)) for charge in charges)
