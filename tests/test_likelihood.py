@@ -34,7 +34,8 @@ def test_zero_coupling(f):
     assert f.chi2_zero["trident_ccfr"] == pytest.approx((0.18 / 0.28) ** 2, rel=1e-12)
     assert f.chi2_zero["trident_nutev"] == pytest.approx((0.28 / 1.73) ** 2, rel=1e-12)
     assert f.chi2_zero["borexino"] == pytest.approx((0.008 / 0.0650) ** 2, rel=1e-12)
-    assert f(0.1, 0.0) == 0
+    # chi2 at zero coupling is a stored number: the last digits of a compiled one differ
+    assert f(0.1, 0.0) == pytest.approx(0, abs=1e-12)
 
 
 def test_band_of_delta_a_mu():

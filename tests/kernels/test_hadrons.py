@@ -133,7 +133,7 @@ def quarks(vector, axial=(0.0, 0.0, 0.0), **heavy):
         name: FermionCoupling(*(np.asarray(value, float) for value in pairs.get(name, (0, 0))))
         for name in Couplings._fields[:9]
     }
-    return Couplings(**fermions, **dict.fromkeys(Couplings._fields[9:], np.zeros(())))
+    return Couplings(**fermions, **dict.fromkeys(Couplings._fields[9:12], np.zeros(())))
 
 
 def of_models(names):
@@ -366,7 +366,7 @@ def test_gradients_are_finite():
         fermions = {
             name: light.get(name, FermionCoupling(zero, zero)) for name in Couplings._fields[:9]
         }
-        return Couplings(**fermions, **dict.fromkeys(Couplings._fields[9:], zero))
+        return Couplings(**fermions, **dict.fromkeys(Couplings._fields[9:12], zero))
 
     gradient = jax.jit(jax.vmap(jax.value_and_grad(total, argnums=(0, 1)), in_axes=(0, None)))
     edges = np.array([0.1, 0.1349768, 0.27914078, 0.547862, 0.78266, 0.987354, 0.995222, 1.019461])

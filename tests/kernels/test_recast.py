@@ -85,7 +85,7 @@ def unit(**values):
         name: FermionCoupling(jnp.asarray(values.get(name, 0.0)), zero)
         for name in Couplings._fields[:9]
     }
-    return Couplings(**fermions, **dict.fromkeys(Couplings._fields[9:], zero))
+    return Couplings(**fermions, **dict.fromkeys(Couplings._fields[9:12], zero))
 
 
 @pytest.mark.parametrize(
