@@ -106,8 +106,3 @@ def width(model: Model, m_X: Array, g_X: Array, values: Mapping[str, Array]) -> 
 def scales_with_coupling(model: Model) -> bool:
     """Whether the width into the dark channel is proportional to g_X^2."""
     return not model.g_chi and not model.dark_width
-
-
-def neutrino_names() -> tuple[str, ...]:
-    """Charges that matter only if right-handed neutrinos are light."""
-    return ("charge.N.1", "charge.N.2", "charge.N.3")
