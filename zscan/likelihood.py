@@ -41,7 +41,7 @@ from zscan.constraints import (
 from zscan.constraints.curves import load_curve
 from zscan.constraints.exclusion import COUPLINGS
 from zscan.constraints.own import fingerprint
-from zscan.constraints.zero import observable_at_zero
+from zscan.constraints.zero import at_zero
 from zscan.errors import ConstraintError, UnknownNameError, nearest
 from zscan.limits import load
 from zscan.models import Model, ModelType, load_model
@@ -434,17 +434,21 @@ def _chi2_at_zero(name: str, observables: str) -> float:
     if name in SEARCHES:
         return 0.0  # no signal; the curve need not cover the mass below
     measurement = measured_values(observables)[name]
-    observable = observable_at_zero(name, measurement.options)
-    if observable is None:
-        observable = computed_at_zero(name, observables)
+    found = at_zero(name, measurement.options)
+    observable, own = computed_at_zero(name, observables) if found is None else found
     # What needs an anomaly does not apply to a model without charges; it has no signal there
-    return 0.0 if math.isnan(observable) else measurement.chi2_of(observable)
+    return 0.0 if math.isnan(observable) else measurement.chi2_of(observable) - own
 
 
 @in_float64
-def computed_at_zero(name: str, observables: str) -> float:
-    """The observable of a constraint at zero coupling, for a model without charges; NaN where it
-    does not apply.
+def computed_at_zero(name: str, observables: str) -> tuple[float, float]:
+    """The observable of a constraint at zero coupling, for a model without charges, and the part of
+    its chi2 that its prediction itself subtracts; NaN where it does not apply.
     """
     likelihood = Likelihood(Model("no X"), (name,), observables, {name: 0.0})
-    return float(likelihood.evaluate({"m_X": _MASS} | _NO_COUPLING)[name].observable)
+    term = likelihood.evaluate({"m_X": _MASS} | _NO_COUPLING)[name]
+    observable = float(term.observable)
+    if math.isnan(observable):
+        return observable, 0.0
+    chi2 = measured_values(observables)[name].chi2_of(observable)
+    return observable, chi2 - float(term.delta_chi2)

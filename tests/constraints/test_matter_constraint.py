@@ -93,7 +93,7 @@ def test_a_map_stores_the_options(tmp_path):
     card = {
         "format": 1,
         "name": "matter",
-        "model": "B-L",
+        "model": "B-3Lmu",
         "constraints": ["matter"],
         "axis": {
             "m_X": {"values": [0.01, 0.1]},

@@ -15,22 +15,26 @@ from importlib import resources
 from typing import Any
 
 
-def observable_at_zero(name: str, options: Mapping[str, Any]) -> float | None:
-    """The observable of a constraint with these options of its measurement at zero coupling; NaN
-    where the constraint does not apply there, None where it is not stored.
+def at_zero(name: str, options: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The observable of a constraint with these options of its measurement at zero coupling, NaN
+    where the constraint does not apply there, and the part of its chi2 that its prediction itself
+    subtracts (of a curve that prefers a signal at some masses); None where they are not stored.
 
-    >>> observable_at_zero("trident_ccfr", {})
-    1.0
+    >>> at_zero("trident_ccfr", {})
+    (1.0, 0.0)
     """
     return _stored().get((name, _key(options)))
 
 
 @cache
-def _stored() -> dict[tuple[str, str], float]:
+def _stored() -> dict[tuple[str, str], tuple[float, float]]:
     file = resources.files("zscan").joinpath("constraints", "zero.toml")
     tables = tomllib.loads(file.read_text(encoding="utf-8"))
     return {
-        (name, _key(entry.get("options", {}))): float(entry["observable"])
+        (name, _key(entry.get("options", {}))): (
+            float(entry["observable"]),
+            float(entry.get("subtracted", 0.0)),
+        )
         for name, entries in tables.items()
         for entry in entries
     }
