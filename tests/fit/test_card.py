@@ -55,6 +55,9 @@ def test_the_file_holds_the_fit_and_the_map(fitted: FittedCard) -> None:
     assert fit.best == fitted.result.parameters
     np.testing.assert_array_equal(fit.covariance, fitted.result.covariance)
     assert fit.intervals["68"] == fitted.intervals["68"]
+    table = json.loads(json.dumps(fitted.to_table(), allow_nan=False))
+    assert table["parameters"] == fit.best
+    assert table["intervals"]["68"]["g_X"] == pytest.approx(fit.intervals["68"]["g_X"])
     # the theory error is part of the full one: profiled over it, the interval of g_X is that of the
     # fit without it
     plain = card_problem(CARD | {"axis": {"g_X": CARD["axis"]["g_X"]}})

@@ -5,10 +5,14 @@ traceback)."""
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import shtab
 
 import zscan
 from zscan.cli import figures, limits, models, questions, scans
@@ -26,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check_texts(arguments)
         keep_programs()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _logged():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             command: Command = arguments.command
             command(arguments)
@@ -63,6 +67,21 @@ def _check_texts(arguments: argparse.Namespace) -> None:
                 raise ParameterError(f"{key} {shown(item)} is empty, or holds a NUL character")
 
 
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """Lines of the logger "zscan" on standard error."""
+    logger, handler = logging.getLogger("zscan"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("zscan: %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
 def _show_warning(warning: Warning | str, *_: object) -> None:
     print(f"zscan: warning: {message(warning)}", file=sys.stderr)
 
@@ -73,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Parameter scans for light U(1)_X gauge bosons (arXiv:2107.07518).",
     )
     parser.add_argument("--version", action="version", version=f"zscan {zscan.__version__}")
+    shtab.add_argument_to(parser, ["--print-completion"])  # bash, zsh, tcsh
     verbs = Verbs(parser)
     for group in (scans, figures, questions, models, limits):
         group.add(verbs)

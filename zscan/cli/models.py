@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 import zscan
 from zscan.cli.options import Verbs
@@ -25,6 +26,7 @@ def add(verbs: Verbs) -> None:
         "NAME.py of DarkCast, which is read as text",
     )
     models.add_argument("-o", "--output", metavar="FILE.toml", help="write it as a model file")
+    models.add_argument("--json", action="store_true")
     models.add_argument("--force", action="store_true", help="replace an existing file")
 
     verbs.add(
@@ -63,6 +65,7 @@ def add(verbs: Verbs) -> None:
         "-o", "--output", metavar="FILE", help="write the selected rows: FILE.h5 or FILE.csv"
     )
     charges.add_argument("--force", action="store_true", help="replace an existing catalogue")
+    charges.add_argument("--json", action="store_true", help="the counts")
 
 
 def models_command(arguments: argparse.Namespace) -> None:
@@ -72,6 +75,15 @@ def models_command(arguments: argparse.Namespace) -> None:
         if not arguments.name:
             raise ParameterError("-o needs the name or the path of a model")
         print(write_model(arguments.name, arguments.output, force=arguments.force))
+        return
+    if arguments.json:
+        models = (
+            [zscan.load_model(arguments.name)]
+            if arguments.name
+            else map(zscan.load_model, zscan.list_models())
+        )
+        rows = [{"description": model.description} | model.to_table() for model in models]
+        print(json.dumps(rows[0] if arguments.name else rows, indent=2))
         return
     for name in [arguments.name] if arguments.name else zscan.list_models():
         model = zscan.load_model(name)
@@ -98,6 +110,9 @@ def charges_command(arguments: argparse.Namespace) -> None:
 
         selection = catalogue.Selection(arguments.max, tuple(classes))
         written = write_catalogue(arguments.output, selection, force=arguments.force)
+    if arguments.json:
+        print(json.dumps(catalogue.counts(arguments.max), indent=2))
+        return
     print(catalogue.report(arguments.max, classes, table=arguments.table, listing=arguments.list))
     if written:
         print(written)

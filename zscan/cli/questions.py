@@ -126,6 +126,7 @@ def add(verbs: Verbs) -> None:
     )
     options.overrides(fit)
     fit.add_argument("--force", action="store_true", help="replace an existing fit and its figure")
+    fit.add_argument("--json", action="store_true")
 
     survey = verbs.add(
         "survey",
@@ -233,22 +234,14 @@ def fit_command(arguments: argparse.Namespace) -> None:
     from zscan.fit import fit_card
 
     overrides = [*arguments.set, *(["fit.sample={}"] if arguments.sample else [])]
-    progress = None if sys.stderr.isatty() else False
-    print(
-        fit_card(
-            arguments.card,
-            arguments.output,
-            overrides=overrides,
-            force=arguments.force,
-            progress=progress,
-        )
-    )
+    found = fit_card(arguments.card, arguments.output, overrides=overrides, force=arguments.force)
+    print(json.dumps(found.to_table(), indent=2) if arguments.json else found)
 
 
 def survey_command(arguments: argparse.Namespace) -> None:
     from zscan.analysis.survey.command import run_command
 
-    print(run_command(arguments, None if sys.stderr.isatty() else False))
+    print(run_command(arguments))
 
 
 def survivors_command(arguments: argparse.Namespace) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 import zscan
 from zscan.cli import options
 from zscan.cli.options import Verbs
+from zscan.results.text import human_bytes
 
 
 def add(verbs: Verbs) -> None:
@@ -31,6 +31,7 @@ def add(verbs: Verbs) -> None:
     run.add_argument(
         "--dry-run", action="store_true", help="print points, tiles, bytes, time; write nothing"
     )
+    run.add_argument("--json", action="store_true", help="with --dry-run")
     options.overrides(run, "override a key, e.g. axis.m_X.num=800")
     run.add_argument("--executor", default="inline", help="inline (the only one so far)")
     run.add_argument(
@@ -61,6 +62,13 @@ def add(verbs: Verbs) -> None:
     check.add_argument("card", help="path of a card, or the name of a shipped one such as fig2")
     options.overrides(check)
     check.add_argument("--json", action="store_true")
+
+    verbs.add(
+        "schema",
+        schema_command,
+        "JSON schema of cards, for editors",
+        "zscan schema > zscan.schema.json     (then, first in a card: #:schema zscan.schema.json)",
+    )
 
     merge = verbs.add(
         "merge",
@@ -105,8 +113,12 @@ def run_command(arguments: argparse.Namespace) -> None:
     from zscan.scans import run
 
     if arguments.dry_run:
-        for key, value in run.plan(arguments.card, overrides=arguments.set).items():
-            print(f"{key:16} {value}")
+        found = run.plan(arguments.card, overrides=arguments.set)
+        if arguments.json:
+            print(json.dumps(found, indent=2))
+            return
+        for key, value in found.items():
+            print(f"{key:17} {human_bytes(value) if key.endswith('_bytes') else value}")
         return
     path = run.run_scan(
         arguments.card,
@@ -118,7 +130,6 @@ def run_command(arguments: argparse.Namespace) -> None:
         shard=arguments.shard,
         strict=arguments.strict,
         allow_version_change=arguments.allow_version_change,
-        progress=None if sys.stderr.isatty() else False,
     )
     print(path)
 
@@ -128,6 +139,12 @@ def check_command(arguments: argparse.Namespace) -> None:
 
     found = check_card(arguments.card, arguments.set)
     print(json.dumps(found.to_table(), indent=2) if arguments.json else found)
+
+
+def schema_command(arguments: argparse.Namespace) -> None:
+    from zscan.fit.schema import card_schema
+
+    print(json.dumps(card_schema(), indent=2))
 
 
 def merge_command(arguments: argparse.Namespace) -> None:

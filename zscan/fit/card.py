@@ -57,6 +57,9 @@ class _Sample(Section):
     chains: int = Field(default=4, ge=1, le=1000)
 
 
+FIT_SECTIONS: dict[str, type[Section]] = {"fit": _Fit, "fit.prior": _Normal, "fit.sample": _Sample}
+
+
 @dataclass(frozen=True)
 class FittedCard:
     """What `fit_card` made: the paths of map and figure, the result, the intervals, the samples if
@@ -68,6 +71,23 @@ class FittedCard:
     result: FitResult
     intervals: dict[str, dict[str, tuple[float, float]]]
     samples: Samples | None
+
+    def to_table(self) -> dict[str, Any]:
+        """JSON-able table: paths, best fit, errors, intervals by level; NaN becomes None."""
+        result = self.result
+        table = {
+            "map": str(self.map),
+            "figure": str(self.figure),
+            "parameters": result.parameters,
+            "errors": result.errors,
+            "at_bound": dict(zip(result.names, result.at_bound, strict=True)),
+            "chi2": result.chi2,
+            "chi2_total": result.chi2_total,
+            "p_value": result.p_value,
+            "intervals": self.intervals,
+        }
+        plain: dict[str, Any] = _plain(table)
+        return plain
 
     def __str__(self) -> str:
         lines = [str(self.result), f"  {'parameter':18}{'68 % interval':>28}{'95 % interval':>28}"]
@@ -255,3 +275,16 @@ def _grid(
     units = np.linspace(ends[0], ends[1], points)
     units[np.argmin(np.abs(units - centre))] = centre
     return np.asarray(bounded.from_unit(jnp.asarray(units)))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and tables of them for JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.bool_ | bool):
+        return bool(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -63,3 +63,16 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())}}}"
     return repr(value)
+
+
+def human_bytes(count: float) -> str:
+    """A number of bytes as people read it.
+
+    >>> human_bytes(512), human_bytes(3.2e9)
+    ('512 B', '3.2 GB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

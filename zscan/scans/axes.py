@@ -33,7 +33,9 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class _Axis(Section):
+class AxisTable(Section):
+    """One axis of a card."""
+
     min: Number | None = None
     max: Number | None = None
     num: int | None = None
@@ -77,7 +79,7 @@ def read_axes(
         check_name(name, path, allowed, faults)
         definition = {
             key: value
-            for key, value in validate(_Axis, table, path, faults).items()
+            for key, value in validate(AxisTable, table, path, faults).items()
             if value is not None
         }
         definition.pop("profile", None)

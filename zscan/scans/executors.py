@@ -8,15 +8,15 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from zscan.errors import ParameterError, nearest
 from zscan.results.grid import Tile
 from zscan.results.layout import row_digests
 from zscan.results.schema import Digests, Rows
+from zscan.scans.progress import Progress
 from zscan.scans.spec import ScanSpec
 from zscan.scans.store import TileStore
 from zscan.scans.tiles import TileEvaluator
@@ -38,7 +38,7 @@ class Executor(Protocol):
     Made with the spec, the store, the sink and the progress bar, which it advances by the points of
     each tile that is written."""
 
-    def __init__(self, spec: ScanSpec, store: TileStore, sink: Sink, bar: tqdm[Any]) -> None: ...
+    def __init__(self, spec: ScanSpec, store: TileStore, sink: Sink, bar: Progress) -> None: ...
 
     def run(self, tiles: Sequence[Tile]) -> None:
         """Evaluate `tiles`. On an error or an interrupt the tiles that were started are finished
@@ -51,7 +51,7 @@ class Inline:
     computes.
     """
 
-    def __init__(self, spec: ScanSpec, store: TileStore, sink: Sink, bar: tqdm[Any]) -> None:
+    def __init__(self, spec: ScanSpec, store: TileStore, sink: Sink, bar: Progress) -> None:
         self.store, self.sink, self.bar = store, sink, bar
         self.evaluator = TileEvaluator(spec, store.grid)
 

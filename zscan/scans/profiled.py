@@ -27,7 +27,9 @@ _STARTS = 5
 _MAX_STARTS = 100
 
 
-class _Profiled(Section):
+class ProfiledTable(Section):
+    """A parameter of a card over which chi2 is minimised."""
+
     profile: bool
     min: Number
     max: Number
@@ -86,7 +88,7 @@ def read_profiled(
                     Fault(f"{path}.{key}", "given together with profile", allowed="min and max")
                 )
         section = {key: value for key, value in table.items() if key not in ("num", "values")}
-        section = validate(_Profiled, section, path, faults)
+        section = validate(ProfiledTable, section, path, faults)
         starts = section.get("starts", _STARTS)
         if not 1 <= starts <= _MAX_STARTS:
             faults.append(Fault(f"{path}.starts", "out of range", starts, f"1 to {_MAX_STARTS}"))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 import shlex
-import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from tqdm import tqdm
 
 from zscan.errors import (
     CorruptFileError,
@@ -38,6 +36,7 @@ from zscan.scans.finite import FiniteCheck
 from zscan.scans.header import map_header
 from zscan.scans.interrupts import interruptible
 from zscan.scans.locks import hold
+from zscan.scans.progress import progress_of
 from zscan.scans.shards import check_continuation, of_shard
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import (
@@ -156,7 +155,8 @@ def _compute(
         if again:
             warn_of_damage(store, again, stacklevel=5)
         todo = [tile for tile in mine if tile.index not in done or tile.index in again]
-        with _bar(spec, mine, todo, progress) as bar:
+        count = _points(mine)
+        with progress_of(spec.name, count, count - _points(todo), shown=progress) as bar:
             executor_class(executor)(spec, store, sink, bar).run(todo)
 
 
@@ -316,17 +316,3 @@ def _bytes(header: MapHeader, points: int, files: int) -> int:
 
 def _points(tiles: Sequence[Tile]) -> int:
     return sum(math.prod(tile.shape) for tile in tiles)
-
-
-def _bar(
-    spec: ScanSpec, mine: Sequence[Tile], todo: Sequence[Tile], progress: bool | None
-) -> tqdm[Any]:
-    return tqdm(
-        total=_points(mine),
-        initial=_points(mine) - _points(todo),
-        desc=spec.name,
-        unit="point",
-        unit_scale=True,
-        file=sys.stderr,
-        disable=None if progress is None else not progress,
-    )

@@ -28,6 +28,7 @@ from zscan.results.plot_table import plot_faults
 from zscan.scans.axes import (
     MAX_TILE_POINTS,
     Axis,
+    AxisTable,
     Number,
     Section,
     check_name,
@@ -37,7 +38,7 @@ from zscan.scans.axes import (
 )
 from zscan.scans.cards import RawCard, read_card
 from zscan.scans.models import read_models
-from zscan.scans.profiled import Profiled, asks_for_profile, read_profiled
+from zscan.scans.profiled import Profiled, ProfiledTable, asks_for_profile, read_profiled
 from zscan.untrusted import file_name
 
 FORMAT = 1
@@ -71,6 +72,15 @@ class _Output(Section):
     dtype: Literal["float32", "float64"] = "float32"
     observables: Names = Field(default_factory=list)
     tile_points: int = Field(default=1_000_000, ge=1, le=MAX_TILE_POINTS)
+
+
+CARD_SECTIONS: dict[str, type[Section]] = {
+    "card": _Card,
+    "axis": AxisTable,
+    "axis.profiled": ProfiledTable,
+    "fixed": _Fixed,
+    "output": _Output,
+}
 
 
 @dataclass(frozen=True, eq=False)

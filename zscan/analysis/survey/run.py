@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from zscan.analysis.masses import survey_masses
 from zscan.analysis.survey.choices import variants
@@ -31,6 +29,7 @@ from zscan.results.outputs import guard, target_of
 from zscan.results.schema import Digests, map_writer
 from zscan.scans.interrupts import interruptible
 from zscan.scans.locks import hold
+from zscan.scans.progress import Progress, progress_of
 from zscan.scans.shards import check_continuation, of_shard
 from zscan.scans.store import TileStore, map_outputs
 from zscan.scans.stored import take_over, warn_of_damage
@@ -107,7 +106,7 @@ def survey(
             raise ParameterError("resume, force and shard need an output")
         header = survey_header(spec, "zscan.survey(...)")
         tiles = list(spec.grid)
-        bar = _bar(spec, tiles, tiles, progress)
+        bar = _progress(tiles, tiles, progress)
         with bar:
             found = [(tile, _advancing(bar, tile, evaluate_tile(spec, tile))) for tile in tiles]
         return Survey.of_tiles(header, spec, found)
@@ -146,7 +145,7 @@ def _into_file(
         if faults:
             warn_of_damage(store, faults, stacklevel=5)
         todo = [tile for tile in mine if tile.index not in rows]
-        with _bar(spec, mine, todo, progress) as bar:
+        with _progress(mine, todo, progress) as bar:
             for tile in todo:
                 found = evaluate_tile(spec, tile)
                 digests = {name: row_digests(values) for name, values in found.items()}
@@ -176,7 +175,7 @@ class _Kept:
         self.rows[tile.index] = {name: list(values) for name, values in rows.items()}
 
 
-def _advancing(bar: tqdm[None], tile: Tile, rows: Rows) -> Rows:
+def _advancing(bar: Progress, tile: Tile, rows: Rows) -> Rows:
     bar.update(tile.shape[0])
     return rows
 
@@ -192,15 +191,6 @@ def _command(spec: SurveySpec, out: Path) -> str:
     return shlex.join([*parts, "--observables", spec.observables])
 
 
-def _bar(
-    spec: SurveySpec, mine: Sequence[Tile], todo: Sequence[Tile], progress: bool | None
-) -> tqdm[None]:
-    count = sum(tile.shape[0] for tile in mine)
-    return tqdm(
-        total=count,
-        initial=count - sum(tile.shape[0] for tile in todo),
-        desc="survey",
-        unit="pattern",
-        file=sys.stderr,
-        disable=None if progress is None else not progress,
-    )
+def _progress(mine: Sequence[Tile], todo: Sequence[Tile], shown: bool | None) -> Progress:
+    count, left = (sum(tile.shape[0] for tile in tiles) for tiles in (mine, todo))
+    return progress_of("survey", count, count - left, unit="pattern", shown=shown)
