@@ -216,3 +216,25 @@ def test_ccfr_bound_read_off_the_map(tmp_path):
         for row, bound in zip(chi2, bounds.values(), strict=True):
             (found,) = crossings(data["g_X"].values, row, 1.96**2)
             assert found == pytest.approx(bound, rel=6e-3)
+
+
+@pytest.mark.filterwarnings("default")
+def test_masses_that_look_like_mev_are_told(capsys):
+    command = ["evaluate", "Lmu-Ltau", "--m_X", "100", "--g_X", "1e-3"]
+    assert main([*command, "--constraints", "delta_a_mu"]) == 0
+    assert "masses are in GeV (100 MeV is 0.1)" in capsys.readouterr().err
+
+
+def test_completion_and_misspelt_verbs(capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["--print-completion", "bash"])
+    assert done.value.code == 0
+    assert "evaluate" in capsys.readouterr().out
+    for wrong, told in (
+        (["evalute"], "did you mean 'evaluate'"),
+        (["--print-completion", "bsh"], "bash"),
+    ):
+        with pytest.raises(SystemExit) as done:
+            main(wrong)
+        assert done.value.code == 2
+        assert told in capsys.readouterr().err

@@ -105,6 +105,10 @@ class NotFiniteWarning(UserWarning):
     """A constraint is not finite at points where it is valid."""
 
 
+class UnitWarning(UserWarning):
+    """A number that looks as if it were given in another unit."""
+
+
 class NoEffectWarning(UserWarning):
     """A constraint that has no effect at any point that was asked for, which does not mean that
     anything is allowed.

@@ -36,6 +36,7 @@ from zscan.likelihood import Likelihood, log_likelihood
 from zscan.limits import Limit, load
 from zscan.limits.strength import excluded_intervals
 from zscan.models import ModelType, load_model
+from zscan.models.parameters import warn_of_unit
 from zscan.precision import in_float64
 from zscan.results.bounds_file import SCHEMA, SCHEMA_VERSION
 from zscan.results.layout import OK, OUT_OF_RANGE, STATUS
@@ -111,6 +112,7 @@ def bounds(
             raise ParameterError(f"{name} = {value} is out of range; allowed: {info.allowed}")
     chosen: Asked = loaded.constraints or data_constraints() if constraints is None else constraints
     masses = _masses(m_X, points, find_constraints(chosen)[0])
+    warn_of_unit(masses, stacklevel=4)
     likelihood = log_likelihood(loaded, chosen, observables)
     names = likelihood.constraints
     if not recast:

@@ -14,6 +14,7 @@ from zscan.constraints import Asked, Observables, data_constraints
 from zscan.errors import ParameterError
 from zscan.likelihood import Likelihood, Term, log_likelihood
 from zscan.models import ModelType, load_model
+from zscan.models.parameters import warn_of_unit
 from zscan.precision import as_float64, in_float64
 from zscan.references import label
 from zscan.results.text import aligned
@@ -133,6 +134,7 @@ def evaluate(
         info = used.parameter(name)
         if info.fault(name, value):
             raise ParameterError(f"{name} = {value} is out of range; allowed: {info.allowed}")
+    warn_of_unit(m_X, stacklevel=3)
     if constraints is None and used.constraints is None:
         constraints = data_constraints()
     likelihood = log_likelihood(used, constraints, observables)

@@ -19,6 +19,7 @@ from zscan.constraints import Asked, Observables, data_constraints
 from zscan.errors import ParameterError
 from zscan.likelihood import log_likelihood
 from zscan.models import ModelType, load_model
+from zscan.models.parameters import warn_of_unit
 from zscan.precision import in_float64
 
 Interval = tuple[float, float]
@@ -104,6 +105,7 @@ def verdict(
         raise ParameterError(
             f"masses = {masses}, n_sigma = {n_sigma}; allowed: finite, positive, masses increasing"
         )
+    warn_of_unit(masses, stacklevel=4)
     if not 2 <= points <= _MOST_POINTS:
         raise ParameterError(f"points = {points}; allowed: 2 to {_MOST_POINTS}")
     chosen = log_likelihood(

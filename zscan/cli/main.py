@@ -11,14 +11,13 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-
-import shtab
+from typing import Any
 
 import zscan
 from zscan.cli import figures, limits, models, questions, scans
 from zscan.cli.options import Command, Parser, Verbs
 from zscan.compilation import keep_programs
-from zscan.errors import ParameterError, ZscanError, clipped, message, shown
+from zscan.errors import ParameterError, ZscanError, clipped, message, nearest, shown
 from zscan.scans.interrupts import EXIT_CODE, exit_at_second_signal, interruptible
 from zscan.untrusted import file_name
 
@@ -86,13 +85,36 @@ def _show_warning(warning: Warning | str, *_: object) -> None:
     print(f"zscan: warning: {message(warning)}", file=sys.stderr)
 
 
+class _Completion(argparse.Action):
+    """Print the completion of a shell; its library is read only then."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        import shtab
+
+        if values not in shtab.SUPPORTED_SHELLS:
+            parser.error(f"{option_string} {values}: {nearest(values, shtab.SUPPORTED_SHELLS)}")
+        print(shtab.complete(parser, values))
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="zscan",
         description="Parameter scans for light U(1)_X gauge bosons (arXiv:2107.07518).",
     )
     parser.add_argument("--version", action="version", version=f"zscan {zscan.__version__}")
-    shtab.add_argument_to(parser, ["--print-completion"])  # bash, zsh, tcsh
+    parser.add_argument(
+        "--print-completion",
+        action=_Completion,
+        metavar="SHELL",
+        help="print what completes this command in bash, zsh or tcsh",
+    )
     verbs = Verbs(parser)
     for group in (scans, figures, questions, models, limits):
         group.add(verbs)

@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import math
 import numbers
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zscan.errors import Fault
+import numpy as np
+from numpy.typing import ArrayLike
+
+from zscan.errors import Fault, UnitWarning
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ Parameters = Mapping[str, ParameterInfo]
 
 PERTURBATIVE = 4 * math.pi
 M_X = ParameterInfo("GeV", "mass of X", 1.1e-5, 1e4)
+_LIGHT = 15.0  # GeV, above all limit curves
 EPS = ParameterInfo("1", "kinetic mixing, on top of the model's own", -1.0, 1.0)
 G_SB = ParameterInfo("1", "coupling of X to b -> s, left- plus right-handed", -1.0, 1.0)
 # Flavour-changing couplings X_a g_ij dbar_j gamma^a d_i of down quarks i -> j: optional, absent by
@@ -66,3 +71,13 @@ THEORY_PARAMETERS = {
     )
     for name in ("delta_a_mu", "r_k")
 }
+
+
+def warn_of_unit(m_X: ArrayLike, *, stacklevel: int) -> None:
+    """Warn where every mass [GeV] is so large that it looks like MeV: above 15 GeV, where no limit
+    curve reaches. `stacklevel` as of `warnings.warn`, here.
+    """
+    lowest = float(np.min(np.asarray(m_X, dtype=float)))
+    if lowest > _LIGHT:
+        text = f"m_X = {lowest:g} GeV and above: masses are in GeV (100 MeV is 0.1)"
+        warnings.warn(text, UnitWarning, stacklevel=stacklevel)

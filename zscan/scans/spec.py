@@ -21,7 +21,7 @@ from zscan.likelihood import Likelihood, log_likelihood
 from zscan.limits import register
 from zscan.limits.format import read_limit
 from zscan.models import Model, ModelType, all_parameters, load_model
-from zscan.models.parameters import Parameters
+from zscan.models.parameters import Parameters, warn_of_unit
 from zscan.results.grid import TileGrid, tile_grid
 from zscan.results.layout import SCHEMA_VERSION
 from zscan.results.plot_table import plot_faults
@@ -193,6 +193,9 @@ def load_card(
     grid_tables = {name: table for name, table in tables.items() if name not in profiled_tables}
     models = math.prod(axis.values.size for axis in model_axes)
     axes = model_axes + read_axes(grid_tables, kind.axis_order, allowed, faults, models)
+    for axis in axes:
+        if axis.name == "m_X":
+            warn_of_unit(axis.values, stacklevel=3)
     profiled = read_profiled(profiled_tables, allowed, faults)
     fixed = _fixed(card.get("fixed", {}), allowed, faults)
     for name in sorted({*card.get("axis", {})} & {*card.get("fixed", {})}):
