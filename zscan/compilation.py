@@ -12,21 +12,12 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
 from zscan.untrusted import file_name
 
-QUICKLY: Mapping[str, bool | int] = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-    "xla_cpu_use_fusion_emitters": False,
-}
-"""Options of `jax.jit` on a CPU for a program that runs once: it is compiled in half the time and
-runs at half the speed; results differ in the last digits."""
 VARIABLE = "ZSCAN_CACHE"
 """Environment variable: a folder for compiled programs, or "off"."""
 OFF = "off"
@@ -65,16 +56,6 @@ def keep_programs() -> Path | None:
     if "jax" in sys.modules:
         _tell_jax(folder)
     return folder
-
-
-def run_once(function: Callable[..., Any], *arguments: Any) -> Any:
-    """`function` of `arguments` (trees of arrays), compiled as one program that is not kept in
-    memory.
-    """
-    import jax
-
-    quickly = QUICKLY if jax.default_backend() == "cpu" else {}
-    return jax.jit(function, compiler_options=dict(quickly))(*arguments)
 
 
 def _tell_jax(folder: Path) -> None:

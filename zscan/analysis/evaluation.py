@@ -7,15 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jax import Array
-
-from zscan.compilation import run_once
 from zscan.constraints import Asked, Observables, data_constraints
 from zscan.errors import ParameterError
-from zscan.likelihood import Likelihood, Term, log_likelihood
+from zscan.likelihood import log_likelihood
 from zscan.models import ModelType, load_model
 from zscan.models.parameters import warn_of_unit
-from zscan.precision import as_float64, in_float64
 from zscan.references import label
 from zscan.results.text import aligned
 
@@ -138,7 +134,8 @@ def evaluate(
     if constraints is None and used.constraints is None:
         constraints = data_constraints()
     likelihood = log_likelihood(used, constraints, observables)
-    terms, excesses = _values(likelihood, parameters)
+    terms = likelihood.evaluate(parameters)
+    excesses = likelihood.excesses(parameters, terms)
     rows = []
     for name, described in likelihood.describe().constraints.items():
         excess = float(excesses.get(name, math.nan))
@@ -158,18 +155,3 @@ def evaluate(
     finite = {row.constraint: row.delta_chi2 for row in rows if math.isfinite(row.delta_chi2)}
     total = -sum(finite.get(name, 0.0) for name in likelihood.summed) / 2
     return Evaluation(used.name, parameters, likelihood.observables, total, tuple(rows))
-
-
-@in_float64
-def _values(
-    likelihood: Likelihood, parameters: Mapping[str, float]
-) -> tuple[dict[str, Term], dict[str, Array]]:
-    """Terms and excesses at one point, in one program."""
-
-    def both(values: Mapping[str, Array]) -> tuple[dict[str, Term], dict[str, Array]]:
-        terms = likelihood.evaluate(values)
-        return terms, likelihood.excesses(values, terms)
-
-    arrays = dict(zip(parameters, as_float64(*parameters.values()), strict=True))
-    found: tuple[dict[str, Term], dict[str, Array]] = run_once(both, arrays)
-    return found
