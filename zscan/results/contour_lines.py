@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from zscan.errors import ParameterError, UnknownNameError
-from zscan.results.rule import excess, exclusion_rule, measurement, stored
+from zscan.results.rule import excess, excess_of_chi2, exclusion_rule, measurement, stored
 
 MOST_PLANES = 10_000  # of the axes beyond two
 _SIGMAS = 2.0  # of a band
@@ -91,9 +91,7 @@ def _excess(data: xr.Dataset, constraint: str) -> xr.DataArray:
             raise
         if not constraint.startswith(("searches/", "kmunux")):
             raise
-    limit = measured["excluded_above"] / measured["error_plus"]
-    chi2 = data["delta_chi2"].sel(constraint=constraint, drop=True)
-    return chi2 - (limit if measured["form"] == "counting" else limit**2)
+    return excess_of_chi2(data, constraint)
 
 
 def _lines(

@@ -102,6 +102,17 @@ def excess(data: xr.Dataset, constraint: str) -> xr.DataArray:
     return found.transpose(*chi2.dims)
 
 
+def excess_of_chi2(data: xr.Dataset, constraint: str) -> xr.DataArray:
+    """As `excess`, in units of chi2: of an upper limit on a signal that was measured as zero, whose
+    chi2 grows with it, where a map does not hold the signal itself.
+    """
+    measured = measurement(data.attrs, constraint)
+    limit = measured["excluded_above"] / measured["error_plus"]
+    chi2 = data["delta_chi2"].sel(constraint=constraint, drop=True)
+    found: xr.DataArray = chi2 - (limit if measured["form"] == "counting" else limit**2)
+    return found
+
+
 def _number(value: Any) -> Any:
     is_number = isinstance(value, str) and re.fullmatch(r"-?0x[01]\.[0-9a-f]+p[+-]\d+", value)
     return float.fromhex(value) if is_number else value

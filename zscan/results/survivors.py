@@ -14,7 +14,7 @@ import xarray as xr
 
 from zscan.errors import ForeignFileError, ParameterError
 from zscan.results.load import open_scan
-from zscan.results.rule import excess, exclusion_rule, measurement
+from zscan.results.rule import excess, excess_of_chi2, exclusion_rule, measurement
 
 _MODEL, _NAME, _G_2 = "model", "pattern_name", "delta_a_mu"
 
@@ -111,7 +111,4 @@ def _excess(data: xr.Dataset, constraint: str) -> xr.DataArray:
     measured = measurement(data.attrs, constraint) if rule.excluded_above is not None else {}
     if not measured or f"observable/{constraint}" in data or measured["value"] != 0:
         return excess(data, constraint)
-    limit = rule.excluded_above / measured["error_plus"]
-    chi2 = data["delta_chi2"].sel(constraint=constraint, drop=True)
-    found: xr.DataArray = chi2 - (limit if measured["form"] == "counting" else limit**2)
-    return found
+    return excess_of_chi2(data, constraint)

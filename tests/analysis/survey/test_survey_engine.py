@@ -13,6 +13,7 @@ from zscan.charges.patterns import patterns
 from zscan.constants import E_CHARGE
 from zscan.constraints import data_constraints
 from zscan.constraints.measurements import chi2_quantile
+from zscan.constraints.selections import SELECTIONS
 from zscan.kernels import nsi
 from zscan.models import Model
 
@@ -106,32 +107,9 @@ def test_a_dense_grid_finds_nothing_that_the_survey_missed(name, vector, engine)
             assert mine.max() >= dense.max() - 0.01
 
 
-LIMITS_OF_2021 = [
-    "A1_Merkel2014avp",
-    "BESIII_Ablikim2017aab",
-    "BaBar_Lees2014xha",
-    "BaBar_Lees2017lec",
-    "BaBar_TheBABAR2016rlg",
-    "BelleII_Adachi2019otg",
-    "CHARM_Tsai2019mtm",
-    "E137_Andreas2012mt",
-    "E141_Riordan1987aw",
-    "KLOE_Anastasi2015qla",
-    "KLOE_Anastasi2018azp_combined",
-    "KLOE_Babusci2012cr",
-    "LEP_Fox2011fx",
-    "LHCb_Aaij2017rft_prompt",
-    "LHCb_Aaij2019bvg_prompt",
-    "NA48_Batley2015lha",
-    "NA62_CortinaGil2019nuo",
-    "NA64_Banerjee2019hmi",
-    "NA64_NA642019imj",
-    "NuCAL_Tsai2019mtm",
-    "Orsay_Davier1989wz",
-]
 OF_2021 = (
     *("delta_a_mu", "trident_ccfr", "trident_nutev", "borexino", "coherent", "matter", "kmunux"),
-    *(f"searches/{name}" for name in LIMITS_OF_2021),
+    *(name for name in SELECTIONS["paper"] if name.startswith("searches/")),
 )
 BOREXINO_OF_2011 = (
     "paper; borexino.value = 1.0; borexino.error_plus = 0.085; borexino.error_minus = 0.085; "
