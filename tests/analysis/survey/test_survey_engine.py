@@ -44,8 +44,20 @@ def test_every_best_point_of_a_survivor_passes_evaluate(found):
     for name in survivors:
         point = found.point(name)
         rows = zscan.evaluate(found.model(name), point.m_X, point.g_X).rows
-        counted = {row.constraint: row.excluded for row in rows}
-        assert not any(counted[c] for c in found.constraints), name
+        counted = {row.constraint: row for row in rows}
+        assert not any(counted[c].excluded for c in found.constraints), name
+        wanted = 251e-11 + 59e-11 * point.sigma  # arXiv:2104.03281
+        assert counted["delta_a_mu"].observable == pytest.approx(wanted, rel=1e-9), name
+
+
+def test_a_mixing_that_cancels_the_charge_of_the_muon_explains_nothing(vector, engine):
+    i = vector.index("3B-9Le-4Lmu+4Ltau")
+    kappa = np.array([-4.0, np.nextafter(-4.0, -5.0), -4.0 + 1e-12, -3.9])
+    entries = Entries(np.repeat(vector.rows[[i]], 4, 0), np.full(4, 0.2112), kappa)
+    screened, index, details = engine.screen(entries, every=True)
+    assert np.isfinite(screened.worst).tolist() == [False, False, False, True]
+    assert not screened.open.any()
+    assert np.isfinite(details.g_X[np.argsort(index)])[:, 0].tolist() == [False] * 3 + [True]
 
 
 def test_lmu_ltau_has_the_window_of_its_verdict():

@@ -36,6 +36,9 @@ G_2 = "delta_a_mu"
 NOTHING = -1.0  # ratio of a constraint that says nothing
 CARRIER = Model("pattern", loop="finite")
 _LARGEST = 1e30
+# g_X beyond which nothing is perturbative. Where a mixing cancels the muon's charge, rounding
+# leaves 1e-16 of it or nothing, and which of both may differ from one use of it to the next
+_STRONG = 10.0
 
 
 class Entries(NamedTuple):
@@ -238,12 +241,11 @@ class Engine:
             return jnp.ones((shape, 1), bool), jnp.broadcast_to(targets, (shape, targets.size))
         if not self.explains:
             x = CARRIER.point({**fixed, "g_X": jnp.ones_like(m_X)}).virtual.mu
-            size = jnp.sqrt(x.V**2 + x.A**2)
-            return size > 0, targets / jnp.where(size > 0, size, 1.0)
+            return _moderate(targets / jnp.sqrt(x.V**2 + x.A**2))
         slope = self._muon.evaluate({**fixed, "g_X": jnp.ones_like(m_X)})[G_2].observable
         errors = jnp.where(targets > 0, self.band.error_plus, self.band.error_minus)
         wanted = self.band.value + targets * errors
-        return slope > 0, jnp.sqrt(wanted / jnp.where(slope > 0, slope, 1.0))
+        return _moderate(jnp.sqrt(wanted / slope))
 
     def _delta_block(self, m_X: Array, charges: Array, kappa: Array, g_X: Array) -> Array:
         terms = self._last.evaluate({**_parameters(m_X, charges, kappa), "g_X": g_X})
@@ -263,6 +265,14 @@ class Engine:
             excess = likelihood.excesses(parameters)[name]
             changed.append(_ratio(rule, excess, g_X)[:, None])
         return jnp.concatenate([empty, *exact], axis=1), jnp.concatenate([empty, *changed], axis=1)
+
+
+def _moderate(g_X: Array) -> tuple[Array, Array]:
+    """Whether the couplings of an entry, (n, G), are all finite and perturbative, (n, 1); and them,
+    1 where not.
+    """
+    there = (g_X <= _STRONG).all(axis=1, keepdims=True)
+    return there, jnp.where(there, g_X, 1.0)
 
 
 @lru_cache(maxsize=2)  # what is compiled serves the next survey of the same constraints
