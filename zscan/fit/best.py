@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jax.scipy.special import gammaincc
+from scipy.special import gammaincc
 
 from zscan.errors import NotConvergedError
 from zscan.fit.problem import Normal, Problem
@@ -195,7 +195,7 @@ def _result(problem: Problem, found: Found) -> FitResult:
     x = found.x[:, best]
     at_bound = (x <= _AT_BOUND) | (x >= 1 - _AT_BOUND)
     covariance, flat = _covariance(problem, x, at_bound, found.hessian[..., best])
-    values = {name: float(value) for name, value in problem.from_units(x).items()}
+    values = problem.at(x)
     contributions = _contributions(problem, values)
     data = problem.likelihood.measured
     gaussian = all(
@@ -234,10 +234,7 @@ def _covariance(
     count = len(x)
     covariance = np.full((count, count), np.nan)
     slope = np.array(
-        [
-            float(problem.bounded(name).slope(place))
-            for name, place in zip(problem.names, x, strict=True)
-        ]
+        [problem.bounded(n).slope(place, np) for n, place in zip(problem.names, x, strict=True)]
     )
     free = ~at_bound
     if not free.any():
@@ -267,19 +264,19 @@ def _minima(problem: Problem, found: Found, value: np.ndarray) -> tuple[Minimum,
     for group in groups:
         if value[group[0]] > value[groups[0][0]] + _WORTH_LISTING:
             break
-        place = {name: float(end) for name, end in problem.from_units(found.x[:, group[0]]).items()}
+        place = problem.at(found.x[:, group[0]])
         minima.append(Minimum(place, float(value[group[0]]), len(group)))
     return tuple(minima)
 
 
 def _contributions(problem: Problem, values: Mapping[str, float]) -> dict[str, Contribution]:
     likelihood = problem.likelihood
-    terms = likelihood.evaluate({**problem.fixed, **values})
-    found = {}
+    terms, found = problem.terms(values), {}
     for name in likelihood.summed:
+        observable, valid, delta_chi2 = terms[name]
         measured = likelihood.measured[name]
-        prediction = float(terms[name].observable) if bool(terms[name].valid) else math.nan
-        own = float(terms[name].delta_chi2) + likelihood.chi2_zero[name]
+        prediction = float(observable) if bool(valid) else math.nan
+        own = float(delta_chi2) + likelihood.chi2_zero[name]
         found[name] = Contribution(prediction, str(measured), own, measured.pull(prediction))
     return found
 

@@ -43,9 +43,7 @@ def minuit(
     units = start_points(problem, _LOOKS, 0)
     looks = np.asarray(problem.values(list(jnp.asarray(units))))
     lowest = units[:, int(np.nanargmin(looks))]
-    values = {name: float(value) for name, value in problem.from_units(lowest).items()} | dict(
-        start or {}
-    )
+    values = problem.at(lowest) | dict(start or {})
 
     def chi2(x: np.ndarray) -> float:
         with jax.enable_x64(True):

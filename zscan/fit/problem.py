@@ -163,6 +163,13 @@ class Problem:
             for name, unit in zip(self.names, units, strict=True)
         }
 
+    def at(self, units: np.ndarray) -> dict[str, float]:
+        """`from_units` of one point, as numbers."""
+        return {
+            name: float(self.bounded(name).from_unit(unit, np))
+            for name, unit in zip(self.names, units, strict=True)
+        }
+
     def unit_function(self, measured: Mapping[str, Array] | None = None) -> Function:
         """chi2 as a function of the list of parameters between 0 and 1, arrays of one shape."""
 
@@ -184,6 +191,21 @@ class Problem:
             return self.chi2({name: x[index] for index, name in enumerate(self.names)})
 
         return jax.jit(jax.value_and_grad(chi2))
+
+    @cached_property
+    def terms(self) -> Callable[[Mapping[str, float]], dict[str, tuple[Array, Array, Array]]]:
+        """Of each constraint of the sum at one point: the observable, whether it is valid, and its
+        delta chi2; compiled once.
+        """
+
+        def terms(values: Mapping[str, ArrayLike]) -> dict[str, tuple[Array, Array, Array]]:
+            found = self.likelihood.evaluate({**self.fixed, **values})
+            return {
+                name: (found[name].observable, found[name].valid, found[name].delta_chi2)
+                for name in self.likelihood.summed
+            }
+
+        return jax.jit(terms)
 
     @cached_property
     def values(self) -> Callable[[list[Array]], Array]:
