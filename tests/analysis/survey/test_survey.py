@@ -4,6 +4,7 @@ The default run takes few patterns and constraints; slow tests all constraints, 
 
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ import zscan
 from zscan.analysis.masses import masked, survey_masses
 from zscan.analysis.survey.choices import variants
 from zscan.analysis.survey.command import file_name_of, write_models
+from zscan.analysis.survey.figures import planes
 from zscan.analysis.survey.matter import matter_deaths
 from zscan.analysis.survey.result import open_survey
 from zscan.analysis.survey.run import survey
@@ -185,6 +187,28 @@ def test_a_survey_in_a_file_continues_and_is_the_same(found, file, monkeypatch):
         survey(SELECTION, **asked)
     with pytest.raises(ResumeMismatchError, match="another survey"):
         survey("max=1,vector", **asked, resume=True)
+
+
+def test_a_constraint_of_a_user_counts(tmp_path):
+    """|g_V^mu| < 1e-3 allows the g-2 of light X only: 251e-11 needs 8e-4 at 0.1 GeV."""
+    muon = zscan.Constraint(
+        "muon",
+        predict=lambda point: jnp.abs(point.virtual.mu.V),
+        measurement=zscan.Measurement(0.0, error=5e-4, excluded_above=1e-3),
+    )
+    asked = {"masses": (0.02, 0.1, 2.0), "constraints": ["delta_a_mu", muon], "progress": False}
+    found = survey("max=1,vector,flavours=all", out=tmp_path / "s.h5", **asked)
+    here = found.survives(in_masks=True)[found.patterns.index("Lmu-Ltau")]
+    assert here.tolist() == [True, True, False]
+    point = found.cell("Lmu-Ltau", 2)
+    assert point.constraint == "muon"
+    assert point.ratio > 5
+    assert found.attributes["command"].endswith("--constraints delta_a_mu muon")
+    assert planes(found, "Lmu-Ltau").constraints == ("delta_a_mu", "muon")
+    read = open_survey(tmp_path / "s.h5")
+    assert read.constraints == found.constraints
+    with pytest.raises(ParameterError, match="muon, which the file does not hold"):
+        planes(read, "Lmu-Ltau")
 
 
 def test_faults_of_input_are_named(tmp_path):

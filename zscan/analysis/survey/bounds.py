@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from zscan.analysis.masses import survey_masses
-from zscan.analysis.survey.engine import NOTHING, Engine, Entries, limit
-from zscan.charges.patterns import Patterns, patterns
-from zscan.constraints import (
-    Observables,
-    data_constraints,
-    expand_constraints,
-    observable_set,
+from zscan.analysis.survey.engine import (
+    NOTHING,
+    Engine,
+    Entries,
+    asked_constraints,
+    limit,
+    names_of,
 )
+from zscan.charges.patterns import Patterns, patterns
+from zscan.constraints import Asked, Observables, observable_set
 from zscan.precision import in_float64
 
 _COUPLINGS = np.geomspace(1e-8, 1.0, 81)
@@ -110,7 +112,7 @@ def coupling_bounds(
     points: int = 21,
     kappa: float = 0.0,
     quarks: str = "universal",
-    constraints: str | Sequence[str] | None = None,
+    constraints: Asked | None = None,
 ) -> CouplingBounds:
     """The largest g_X that passes every constraint, and the smallest that any excludes, of every
     pattern at every mass, at a fixed mixing kappa = eps e/g_X (on top of the loop of leptons where
@@ -122,11 +124,10 @@ def coupling_bounds(
     is an upper limit, two standard deviations above its value; a chi2 is compared with its minimum
     over the grid. Raises as `zscan.survey`."""
     observables = observable_set(observables)
-    names = expand_constraints(data_constraints() if constraints is None else constraints)
-    names = tuple(dict.fromkeys(("delta_a_mu", *names)))
+    asked = asked_constraints(constraints)
     found = patterns(selection, quarks)
-    m_X = survey_masses(masses, points, names)
-    engine = Engine(names, observables, (), _COUPLINGS.tolist(), direct=True)
+    m_X = survey_masses(masses, points, names_of(asked))
+    engine = Engine(asked, observables, (), _COUPLINGS.tolist(), direct=True)
     g_X, smallest = np.full((2, len(found), len(m_X)), np.nan)
     setter, first = np.full((2, *g_X.shape), -1)
     for number, mass in enumerate(m_X):

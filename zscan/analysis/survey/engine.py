@@ -9,7 +9,7 @@ where it exceeds 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,10 +20,17 @@ from jax import Array
 
 from zscan.charges.patterns import COLUMNS
 from zscan.constants import E_CHARGE
-from zscan.constraints import Measurement, measured_values
+from zscan.constraints import (
+    Asked,
+    Constraint,
+    Measurement,
+    data_constraints,
+    find_constraints,
+    measured_values,
+)
 from zscan.constraints.exclusion import ExclusionRule
 from zscan.errors import ParameterError
-from zscan.likelihood import Likelihood, log_likelihood
+from zscan.likelihood import log_likelihood
 from zscan.models import GENERATIONS, Model
 from zscan.precision import in_float64
 
@@ -99,7 +106,7 @@ class Engine:
 
     def __init__(
         self,
-        constraints: Sequence[str] | str,
+        constraints: Asked,
         observables: str,
         variants: Sequence[tuple[str, str]] = (),
         couplings: Sequence[float] | None = None,
@@ -107,7 +114,7 @@ class Engine:
         direct: bool = False,
     ) -> None:
         chosen = self.likelihood = log_likelihood(CARRIER, constraints, observables)
-        self.observables, self.measured = observables, measured_values(observables)
+        self.observables, self.measured = observables, chosen.measured
         self.band = self.measured[G_2]
         self.explains, self.direct = couplings is None, direct
         self.targets = TARGETS if couplings is None else np.array(couplings, float)
@@ -128,11 +135,13 @@ class Engine:
         self.provisional = np.array([self.measured[n].status == "provisional" for n in self.names])
         self.loosest = np.array([_loosest(self.measured[name]) for name in self.names])
         self.variants = tuple((name, given) for name, given in variants if name in self.names)
-        self._first = _likelihood([n for n in self.summed if n not in DEAR], observables)
-        self._muon = _likelihood([G_2], observables)
-        self._last = _likelihood(self.dear, observables)
-        self._exact = _likelihood(self.by_chi2, observables)
-        self._changed = [(name, _likelihood([name], given)) for name, given in self.variants]
+        self._first = chosen.of([name for name in self.summed if name not in DEAR])
+        self._muon = chosen.of([G_2])
+        self._last = chosen.of(self.dear)
+        self._exact = chosen.of(self.by_chi2)
+        self._changed = [
+            (name, log_likelihood(CARRIER, [name], given)) for name, given in self.variants
+        ]
         self._screen = jax.jit(self._screen_block)
         self._delta = jax.jit(self._delta_block)
         self._minima = jax.jit(self._minima_block)
@@ -275,15 +284,33 @@ def _moderate(g_X: Array) -> tuple[Array, Array]:
     return there, jnp.where(there, g_X, 1.0)
 
 
-@lru_cache(maxsize=2)  # what is compiled serves the next survey of the same constraints
+def asked_constraints(constraints: Asked | None) -> tuple[str | Constraint, ...]:
+    """What a survey looks at: names, constraints of a user as they are, Delta a_mu among them; None
+    is all data. Raises `UnknownNameError` and `ConstraintError`.
+    """
+    names, own = find_constraints(data_constraints() if constraints is None else constraints)
+    return tuple(own.get(name, name) for name in dict.fromkeys((G_2, *names)))
+
+
+def names_of(constraints: Sequence[str | Constraint]) -> tuple[str, ...]:
+    """The names of constraints."""
+    return tuple(item if isinstance(item, str) else item.name for item in constraints)
+
+
 def engine_of(
-    constraints: tuple[str, ...],
+    constraints: tuple[str | Constraint, ...],
     observables: str,
     variants: tuple[tuple[str, str], ...] = (),
     couplings: tuple[float, ...] | None = None,
 ) -> Engine:
     """The `Engine` of these arguments."""
+    if all(isinstance(item, str) for item in constraints):
+        return _kept_engine(constraints, observables, variants, couplings)
     return Engine(constraints, observables, variants, couplings)
+
+
+# What is compiled serves the next survey of the same constraints
+_kept_engine = lru_cache(maxsize=2)(Engine)
 
 
 def charge_parameters(charges: Array) -> dict[str, Array]:
@@ -326,10 +353,6 @@ def _loosest(measurement: Measurement) -> float:
 def _ratio(rule: ExclusionRule, excess: Array, g_X: Array) -> Array:
     ratio = jnp.nan_to_num(1 + excess / limit(rule), nan=NOTHING, posinf=_LARGEST, neginf=-_LARGEST)
     return jnp.broadcast_to(ratio, g_X.shape)
-
-
-def _likelihood(names: Iterable[str], observables: str) -> Likelihood:
-    return log_likelihood(CARRIER, tuple(names), observables)
 
 
 def _parameters(m_X: Array, charges: Array, kappa: Array) -> dict[str, Array]:

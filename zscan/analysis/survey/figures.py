@@ -73,7 +73,13 @@ def planes(found: Survey, name: str) -> Planes:
     asked = json.loads(found.attributes["spec"])
     if asked["survey"]["couplings"]:
         raise ParameterError("planes are drawn of a survey in which g-2 is to be explained")
-    constraints, observables = tuple(asked["constraints"]), found.attributes["observables"]
+    constraints = tuple(found.own.get(name, name) for name in asked["constraints"])
+    if missing := [n for n in asked["likelihood"].get("own", ()) if n not in found.own]:
+        raise ParameterError(
+            f"planes need {', '.join(missing)}, which the file does not hold: draw them in the run "
+            "of the survey (--figures)"
+        )
+    observables = found.attributes["observables"]
     point, i = found.point(name), found.patterns.index(name)
     masses = found.masses
     charges = np.repeat(found.patterns.rows[i : i + 1], len(masses), axis=0)

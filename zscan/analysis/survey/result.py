@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from zscan.analysis.survey.tiles import OBSERVABLES, Rows, SurveySpec
 from zscan.analysis.verdicts import Interval, intervals
 from zscan.charges.patterns import COLUMNS, Patterns, patterns
 from zscan.constants import E_CHARGE
+from zscan.constraints import Own
 from zscan.errors import ForeignFileError, UnknownNameError, nearest
 from zscan.models import Model
 from zscan.results.grid import Tile
@@ -52,8 +53,9 @@ class Survey:
     not far above 1: the pattern survives there where it is at most 1. `delta_chi2` (constraint,
     pattern, m_X) is that of the point of the cell: of those that survive the one with the lowest
     joint chi2, else the one with the smallest ratio. `masked` are masses in gaps of limit curves,
-    where surviving means little: they count only if they are asked for. `print` shows the
-    survivors, `to_table` gives JSON-able data."""
+    where surviving means little: they count only if they are asked for. `own` are constraints of a
+    user, which a file does not hold. `print` shows the survivors, `to_table` gives JSON-able data.
+    """
 
     attributes: Mapping[str, str]
     patterns: Patterns
@@ -62,6 +64,7 @@ class Survey:
     constraints: tuple[str, ...]
     values: Mapping[str, np.ndarray]
     delta_chi2: np.ndarray
+    own: Own = field(default_factory=dict)
 
     @classmethod
     def of_tiles(
@@ -79,7 +82,8 @@ class Survey:
         names = tuple(item.name for item in header.constraints)
         masked = np.asarray(mask.values, float) > 0
         attributes = header.attributes
-        return cls(attributes, spec.patterns, spec.masses, masked, names, values, delta)
+        own = spec.engine.likelihood.own
+        return cls(attributes, spec.patterns, spec.masses, masked, names, values, delta, own)
 
     @cached_property
     def choices(self) -> tuple[str, ...]:

@@ -12,15 +12,11 @@ import numpy as np
 
 from zscan.analysis.masses import survey_masses
 from zscan.analysis.survey.choices import variants
+from zscan.analysis.survey.engine import asked_constraints, names_of
 from zscan.analysis.survey.result import Survey, finished_header, open_survey
 from zscan.analysis.survey.tiles import Rows, SurveySpec, evaluate_tile, survey_header
 from zscan.charges.patterns import patterns
-from zscan.constraints import (
-    Observables,
-    data_constraints,
-    expand_constraints,
-    observable_set,
-)
+from zscan.constraints import Asked, Constraint, Observables, observable_set
 from zscan.errors import ParameterError, ResumeMismatchError
 from zscan.precision import in_float64
 from zscan.results.grid import Tile
@@ -48,7 +44,7 @@ def survey(
     observables: Observables = "paper",
     masses: Sequence[float] = MASSES,
     points: int = POINTS,
-    constraints: str | Sequence[str] | None = None,
+    constraints: Asked | None = None,
     quarks: str = "universal",
     muon_coupling: float | None = None,
     out: str | Path | None = None,
@@ -66,7 +62,8 @@ def survey(
     units of charges, by default as far as X is a dark photon but for charges of 2 % (400/10 times
     the largest charge). Mixing by the loop of leptons is added where their charges sum to zero.
     `masses` [GeV] and `points` as for `zscan.analysis.masses.survey_masses`. `constraints`
-    and `observables` as for `zscan.verdict`.
+    and `observables` as for `zscan.verdict`; constraints of a user among them, whose charges and
+    mixing are those of each pattern in turn.
 
     At each mass the mixing is searched on a grid that is refined where a fermion decouples, around
     what survives and around the smallest ratio of an observable to its limit; the coupling takes
@@ -85,19 +82,17 @@ def survey(
     returns what is there of the survey only when all tiles are. Raises `CardError` for a selection,
     `ParameterError` and `UnknownNameError` for the rest. Source: arXiv:2203.13731."""
     observables = observable_set(observables)
-    names = expand_constraints(data_constraints() if constraints is None else constraints)
-    if "delta_a_mu" not in names:
-        names = ("delta_a_mu", *names)
+    asked = asked_constraints(constraints)
     if eps_over_g is not None and not -1e6 <= eps_over_g[0] <= eps_over_g[1] <= 1e6:
         raise ParameterError(f"eps_over_g = {eps_over_g}; allowed: two rising numbers within 1e6")
     if muon_coupling is not None and not 0 < muon_coupling <= 1:
         raise ParameterError(f"muon_coupling = {muon_coupling}; allowed: above 0, at most 1")
     spec = SurveySpec(
         patterns=patterns(selection, quarks),
-        masses=survey_masses(masses, points, names),
+        masses=survey_masses(masses, points, names_of(asked)),
         interval=None if eps_over_g is None else (float(eps_over_g[0]), float(eps_over_g[1])),
         observables=observables,
-        constraints=names,
+        constraints=asked,
         readings=variants(observables),
         muon_coupling=muon_coupling,
     )
@@ -110,12 +105,14 @@ def survey(
         with bar:
             found = [(tile, _advancing(bar, tile, evaluate_tile(spec, tile))) for tile in tiles]
         return Survey.of_tiles(header, spec, found)
-    return _into_file(spec, Path(out), resume, force, shard, progress)
+    command = _options(constraints, masses, points)
+    return _into_file(spec, Path(out), command, resume, force, shard, progress)
 
 
 def _into_file(
     spec: SurveySpec,
     out: Path,
+    command: Sequence[str],
     resume: bool,
     force: bool,
     shard: tuple[int, int] | None,
@@ -124,7 +121,7 @@ def _into_file(
     if out.suffix not in (".h5", ".hdf5"):
         raise ParameterError(f"{out}: a survey is written to a file that ends in .h5 or .hdf5")
     check_continuation(shard, resume=resume, force=force)
-    header = survey_header(spec, _command(spec, out))
+    header = survey_header(spec, _command(spec, out, command))
     resume = resume or shard is not None
     guard(map_outputs(out, may_exist=resume), force=force)
     path = target_of(out)
@@ -180,7 +177,20 @@ def _advancing(bar: Progress, tile: Tile, rows: Rows) -> Rows:
     return rows
 
 
-def _command(spec: SurveySpec, out: Path) -> str:
+def _options(constraints: Asked | None, masses: Sequence[float], points: int) -> list[str]:
+    """Options of the command line that are not in the spec as they were given."""
+    parts = []
+    if len(masses) == 2 and tuple(masses) != MASSES:
+        parts += ["--m_X_min", repr(float(masses[0])), "--m_X_max", repr(float(masses[1]))]
+    if points != POINTS:
+        parts += ["--points", str(points)]
+    if constraints is not None:
+        given = [constraints] if isinstance(constraints, str | Constraint) else constraints
+        parts += ["--constraints", *names_of(tuple(given))]
+    return parts
+
+
+def _command(spec: SurveySpec, out: Path, options: Sequence[str]) -> str:
     parts = ["zscan", "survey", spec.patterns.selection, "-o", out.name]
     if spec.patterns.quarks != "universal":
         parts += ["--quarks", spec.patterns.quarks]
@@ -188,7 +198,7 @@ def _command(spec: SurveySpec, out: Path) -> str:
         parts += ["--muon_coupling", repr(spec.muon_coupling)]
     if spec.interval is not None:
         parts += ["--kappa", *map(repr, spec.interval)]
-    return shlex.join([*parts, "--observables", spec.observables])
+    return shlex.join([*parts, "--observables", spec.observables, *options])
 
 
 def _progress(mine: Sequence[Tile], todo: Sequence[Tile], shown: bool | None) -> Progress:

@@ -18,6 +18,7 @@ from zscan.analysis.survey.choices import Choice, choices, joint_chi2, ratios
 from zscan.analysis.survey.engine import CARRIER, Engine, engine_of
 from zscan.analysis.survey.search import Points, Search
 from zscan.charges.patterns import COLUMNS, Patterns
+from zscan.constraints import Constraint
 from zscan.results.grid import Tile, TileGrid
 from zscan.results.layout import (
     OK,
@@ -61,7 +62,7 @@ class SurveySpec:
     masses: np.ndarray
     interval: tuple[float, float] | None
     observables: str
-    constraints: tuple[str, ...]
+    constraints: tuple[str | Constraint, ...]
     readings: Mapping[str, tuple[str, str]]
     muon_coupling: float | None = None
 
