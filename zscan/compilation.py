@@ -27,6 +27,19 @@ _SETTINGS = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
+_told: set[str] = set()  # variables that `keep_programs` has set in this process
+
+
+def cache_folder() -> str:
+    """What `ZSCAN_CACHE` says or, without it, the user's cache folder, for processes of other
+    machines: each finds the part of its own processor in it.
+    """
+    return os.environ.get(VARIABLE, "").strip() or str(platformdirs.user_cache_path("zscan"))
+
+
+def environment_for_others() -> dict[str, str]:
+    """The environment of this process without what `keep_programs` has set for its processor."""
+    return {name: value for name, value in os.environ.items() if name not in _told}
 
 
 def keep_programs() -> Path | None:
@@ -48,9 +61,9 @@ def keep_programs() -> Path | None:
     folder = base / "programs" / _processor()
     if not _writable(folder):
         return None
-    os.environ[_FOLDER] = str(folder)
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
+    for name, value in {_FOLDER: str(folder), **_SETTINGS}.items():
+        if os.environ.setdefault(name, value) is value:
+            _told.add(name)
     # An entry that a killed process left half-written is compiled again, as one that is not there
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation")
     if "jax" in sys.modules:

@@ -125,6 +125,10 @@ class BusyError(ZscanError):
     """Another process works on the same map."""
 
 
+class BatchError(ZscanError):
+    """The batch system is not there, or does not take a job."""
+
+
 class DoubleWorkWarning(UserWarning):
     """Another process computes the same shard."""
 

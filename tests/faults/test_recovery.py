@@ -98,7 +98,7 @@ def test_every_state_of_a_removal_can_be_continued(
 def test_tiles_of_another_scan_stay(tmp_path: Path, card: Path) -> None:
     out, other = tmp_path / "map.h5", tmp_path / "other.h5"
     run_scan(card, out, progress=False)
-    run_scan(card, other, shard=(1, 9), overrides=["fixed.eps=1e-4"], progress=False)
+    run_scan(card, other, shard=(1, 3), overrides=["fixed.eps=1e-4"], progress=False)
     tile_folder(other).rename(tile_folder(out))
     assert run_scan(card, out, resume=True) == out
     assert len(names(tile_folder(out))) > 1

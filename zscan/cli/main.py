@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import zscan
-from zscan.cli import figures, limits, models, questions, scans
+from zscan.cli import cluster, figures, limits, models, questions, scans
 from zscan.cli.options import Command, Parser, Verbs
 from zscan.compilation import keep_programs
 from zscan.errors import ParameterError, ZscanError, clipped, message, nearest, shown
@@ -24,8 +24,10 @@ from zscan.untrusted import file_name
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: sys.argv) and return its exit code."""
-    arguments = _parser().parse_args(argv)
-    arguments.argv = list(sys.argv[1:] if argv is None else argv)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    own, sbatch = cluster.split(argv)
+    arguments = _parser().parse_args(own)
+    arguments.argv, arguments.sbatch = argv, sbatch
     try:
         _check_texts(arguments)
         keep_programs()
@@ -116,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         help="print what completes this command in bash, zsh or tcsh",
     )
     verbs = Verbs(parser)
-    for group in (scans, figures, questions, models, limits):
+    for group in (scans, cluster, figures, questions, models, limits):
         group.add(verbs)
     return parser
 

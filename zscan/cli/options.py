@@ -57,6 +57,12 @@ def overrides(parser: argparse.ArgumentParser, text: str = "override a key of th
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
 
 
+def device(parser: argparse.ArgumentParser) -> None:
+    """--device."""
+    text = "cpu, gpu, or the number of one device of zscan devices (default: all that jax finds)"
+    parser.add_argument("--device", metavar="NAME", help=text)
+
+
 def observables(parser: argparse.ArgumentParser) -> None:
     """--observables."""
     text = "measurements: paper (default), current, or a TOML file with base = (docs/own.md)"

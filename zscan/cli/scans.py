@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import sys
 
 import zscan
 from zscan.cli import options
@@ -111,6 +113,7 @@ def add(verbs: Verbs) -> None:
 
 def run_command(arguments: argparse.Namespace) -> None:
     from zscan.scans import run
+    from zscan.scans.store import tile_folder
 
     if arguments.dry_run:
         found = run.plan(arguments.card, overrides=arguments.set)
@@ -131,7 +134,13 @@ def run_command(arguments: argparse.Namespace) -> None:
         strict=arguments.strict,
         allow_version_change=arguments.allow_version_change,
     )
-    print(path)
+    if arguments.shard is None or path.exists():
+        print(path)
+        return
+    print(tile_folder(path))
+    index, count = arguments.shard
+    joined = f"zscan merge {shlex.quote(str(path))} makes the map when all are there"
+    print(f"zscan: shard {index} of {count} is done; {joined}", file=sys.stderr)
 
 
 def check_command(arguments: argparse.Namespace) -> None:

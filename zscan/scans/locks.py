@@ -24,6 +24,7 @@ from zscan.results.files import (
     storage,
     temporary_path,
 )
+from zscan.scans import slurm
 from zscan.scans.interrupts import last_will
 
 _HEARTBEAT = 600.0  # s
@@ -31,7 +32,8 @@ _HEARTBEAT = 600.0  # s
 
 @dataclass(frozen=True)
 class Claim:
-    """What a lock file says of its process; `shard` is (i, n), None for a process that works alone.
+    """What a lock file says of its process; `shard` is (i, n), None for a process that works alone,
+    `place` the number and restarts of its batch job.
 
     It is text of one line, and ends with a line feed once the process holds the map; before that
     the process only asks for it."""
@@ -41,6 +43,7 @@ class Claim:
     since: str
     command: str
     shard: tuple[int, int] | None = None
+    place: tuple[str, int] | None = None
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid} since {self.since} runs {self.command}"
@@ -51,17 +54,20 @@ def hold(out: Path, command: str, shard: tuple[int, int] | None = None) -> Itera
     """Hold the map `out` for this process: alone, or with other shards when it is one itself.
 
     The lock is a hidden file beside the map, one for each process, kept locked (flock) and its time
-    renewed while the process lives. Those of processes that ended are removed, on other hosts
-    after a day without renewal. Raises `BusyError`, which says who holds the map; of two processes
-    that ask at the same time exactly one gets it. Shards exclude each other never; a second process
-    for the same shard is told with a `DoubleWorkWarning`. Where nothing can be written there is no
-    lock."""
+    renewed while the process lives. Those of processes that ended are removed, on other hosts when
+    their batch job is over or has started again, or after a day without renewal. Raises
+    `BusyError`, which says who holds the map; of two processes that ask at the same time exactly
+    one gets it. Shards exclude each other never; a second process for the same shard is told with a
+    `DoubleWorkWarning`. Where nothing can be written there is no lock.
+    """
     out = Path(os.path.realpath(out))
     if not os.access(out.parent, os.W_OK):
         yield
         return
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    claim = Claim(socket.gethostname(), os.getpid(), since, " ".join(command.split()), shard)
+    own = slurm.own_place()
+    place = None if own is None else (own.job, own.restarts)
+    claim = Claim(socket.gethostname(), os.getpid(), since, " ".join(command.split()), shard, place)
     temporary = temporary_path(out)
     path = temporary.with_suffix(".lock")
     last_will.add(path)
@@ -133,15 +139,43 @@ def _others(out: Path, own: Path) -> Iterator[tuple[Path, Claim, bool]]:
             continue  # ended just now
         except OSError:
             text = "\n"  # who cannot be asked holds the map
-        yield path, _claim(text, int(match[1]), match[2]), text.endswith("\n")
+        claim = _claim(text, int(match[1]), match[2])
+        if match[2] != socket.gethostname() and _job_is_over(claim):
+            discard(path)
+            continue
+        yield path, claim, text.endswith("\n")
+
+
+def _job_is_over(claim: Claim) -> bool:
+    """Whether a process of another host belonged to a batch job that has ended or, being this one,
+    has started again.
+    """
+    if claim.place is None:
+        return False
+    job, restarts = claim.place
+    own = slurm.own_place()
+    if own is not None and own.job == job:
+        return restarts < own.restarts
+    return slurm.is_over(job) is True
+
+
+def claims(out: Path) -> list[Claim]:
+    """The living processes that hold the map `out`, or ask for it."""
+    out = Path(os.path.realpath(out))
+    return [claim for _, claim, _ in _others(out, out)] if out.parent.is_dir() else []
 
 
 def _claim(text: str, pid: int, host: str) -> Claim:
     try:
         table = json.loads(text)
-        shard = table["shard"]
+        shard, place = table["shard"], table.get("place")
         return Claim(
-            host, pid, str(table["since"]), str(table["command"]), shard and (shard[0], shard[1])
+            host,
+            pid,
+            str(table["since"]),
+            str(table["command"]),
+            shard and (shard[0], shard[1]),
+            place and (str(place[0]), int(place[1])),
         )
     except (ValueError, KeyError, TypeError, IndexError):
         return Claim(host, pid, "an unknown time", "an unknown command")

@@ -37,7 +37,7 @@ from zscan.scans.header import map_header
 from zscan.scans.interrupts import interruptible
 from zscan.scans.locks import hold
 from zscan.scans.progress import progress_of
-from zscan.scans.shards import check_continuation, of_shard
+from zscan.scans.shards import check_continuation, check_count, of_shard
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import (
     SPEC_FILE,
@@ -81,13 +81,13 @@ def run_scan(
     an interrupt `resume=True` continues, with the same numbers; with a complete map of the same
     spec it returns at once. `force=True` discards a map and tiles, and nothing else that is there.
     `shard=(i, n)`, 1 <= i <= n, computes every n-th tile only and makes no map: `merge_scan` does
-    when all are there; it continues by itself. If `out` is a link, map and tiles lie where it
-    points to. Damaged tiles are computed again, with a `DamagedTileWarning`; tiles of other
-    versions of zscan, jax, jaxlib or numpy are refused, or with `allow_version_change` taken, and
-    the map names them all. `strict` makes a point where a constraint is valid but not finite a
-    `NotFiniteError`; without it a `NotFiniteWarning` at the end counts them. `progress` shows a bar
-    on stderr (default: if it is a terminal). `command` is recorded, `tables` are stored beside the
-    map.
+    when all are there; it continues by itself. There may not be more shards than tiles. If `out` is
+    a link, map and tiles lie where it points to. Damaged tiles are computed again, with a
+    `DamagedTileWarning`; tiles of other versions of zscan, jax, jaxlib or numpy are refused, or
+    with `allow_version_change` taken, and the map names them all. `strict` makes a point where a
+    constraint is valid but not finite a `NotFiniteError`; without it a `NotFiniteWarning` at the
+    end counts them. `progress` shows a bar on stderr (default: if it is a terminal). `command` is
+    recorded, `tables` are stored beside the map.
 
     Numbers are evaluated in float64; those beyond the range of the stored dtype are stored as its
     largest number.
@@ -101,6 +101,8 @@ def run_scan(
     out = out if out is None else file_name(out, "map")
     check_continuation(shard, resume=resume, force=force)
     spec = _spec(card, overrides)
+    if shard is not None:
+        check_count(shard[1], spec.grid)
     out = Path("results") / f"{spec.name}.h5" if out is None else out
     resume = resume or shard is not None
     guard(map_outputs(out, may_exist=resume), force=force)  # before any work
@@ -112,7 +114,7 @@ def run_scan(
         # Once more: another process may have been here meanwhile
         target, _ = guard(map_outputs(out, may_exist=resume), force=force)
         store = TileStore(target.path, spec.hash, spec.canonical(), header)
-        if target.exists and not force and _is_complete(target.path, store, allow_version_change):
+        if target.exists and not force and is_complete(target.path, store, allow_version_change):
             store.remove_left_over()
             return out
         # A first look before the tiles of a hopelessly large grid are even counted.
@@ -191,7 +193,7 @@ def merge_scan(out: str | Path, *, partial: bool = False, force: bool = False) -
 
 def _merge(store: TileStore, partial: bool, force: bool, exists: bool) -> None:
     out = store.out
-    if exists and not force and _is_complete(out, store, bool(store.earlier)):
+    if exists and not force and is_complete(out, store, bool(store.earlier)):
         store.remove()
         return
     done, faults = store.survey()
@@ -293,7 +295,7 @@ def _without_spec(out: Path) -> bool:
     return complete
 
 
-def _is_complete(out: Path, store: TileStore, allow_version_change: bool) -> bool:
+def is_complete(out: Path, store: TileStore, allow_version_change: bool) -> bool:
     """Whether the map `out` has all its tiles; raises `ResumeMismatchError` when it belongs to
     another spec, `CorruptFileError` when it is damaged.
     """
