@@ -45,6 +45,14 @@ def add(verbs: Verbs) -> None:
     submit.add_argument(
         "--dry-run", action="store_true", help="print the job scripts; write and submit nothing"
     )
+    devices = verbs.add(
+        "devices",
+        devices_command,
+        "the devices that scans can run on: kind, memory, speed in float64",
+        "zscan devices\nzscan run fig2 --device gpu",
+    )
+    devices.add_argument("--json", action="store_true")
+
     status = verbs.add(
         "status",
         status_command,
@@ -93,6 +101,16 @@ def submit_command(arguments: argparse.Namespace) -> None:
         )
     for line in found.advice:
         print(f"zscan: note: {line}", file=sys.stderr)
+
+
+def devices_command(arguments: argparse.Namespace) -> None:
+    from zscan.scans.devices import device_table, list_devices
+
+    found = list_devices()
+    if arguments.json:
+        print(json.dumps([item.to_table() for item in found], indent=2))
+    else:
+        print(device_table(found))
 
 
 def status_command(arguments: argparse.Namespace) -> None:

@@ -36,6 +36,7 @@ def add(verbs: Verbs) -> None:
     run.add_argument("--json", action="store_true", help="with --dry-run")
     options.overrides(run, "override a key, e.g. axis.m_X.num=800")
     run.add_argument("--executor", default="inline", help="inline (the only one so far)")
+    options.device(run)
     run.add_argument(
         "--shard",
         type=options.shard,
@@ -116,12 +117,13 @@ def run_command(arguments: argparse.Namespace) -> None:
     from zscan.scans.store import tile_folder
 
     if arguments.dry_run:
-        found = run.plan(arguments.card, overrides=arguments.set)
+        found = run.plan(arguments.card, arguments.set, arguments.device)
         if arguments.json:
             print(json.dumps(found, indent=2))
             return
         for key, value in found.items():
-            print(f"{key:17} {human_bytes(value) if key.endswith('_bytes') else value}")
+            is_bytes = key.endswith("_bytes") and value is not None
+            print(f"{key:19} {human_bytes(value) if is_bytes else value}")
         return
     path = run.run_scan(
         arguments.card,
@@ -133,6 +135,7 @@ def run_command(arguments: argparse.Namespace) -> None:
         shard=arguments.shard,
         strict=arguments.strict,
         allow_version_change=arguments.allow_version_change,
+        device=arguments.device,
     )
     if arguments.shard is None or path.exists():
         print(path)

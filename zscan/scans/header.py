@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-import jax
-
 import zscan
 from zscan import references
 from zscan.likelihood import Description
 from zscan.results.layout import MapAxis, MapConstraint, MapHeader, MapObservable
+from zscan.scans.devices import in_use
 from zscan.scans.profiled import profiled_observables
 from zscan.scans.spec import ScanSpec
 
@@ -36,7 +35,7 @@ def provenance(
     """Attributes of a map: what was asked for, by `command`, and what computed it here and now;
     `canonical` is what determines the numbers, `spec_hash` its hash, `stored` their type.
     """
-    device = jax.local_devices()[0]
+    device = in_use()[0]
     entries = references.added(described.bibtex_keys)  # those of users, which zscan does not have
     return ({"bibtex": entries} if entries else {}) | {
         "name": name,

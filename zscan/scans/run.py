@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from zscan.errors import (
     CorruptFileError,
     IncompleteScanError,
@@ -31,6 +29,7 @@ from zscan.results.layout import MapHeader, MapTable
 from zscan.results.outputs import guard, target_of
 from zscan.results.schema import map_writer, verify, write_map
 from zscan.scans.cards import TABLE_LABEL
+from zscan.scans.devices import choose, device_info, in_use, using
 from zscan.scans.executors import Sink, executor_class
 from zscan.scans.finite import FiniteCheck
 from zscan.scans.header import map_header
@@ -72,6 +71,7 @@ def run_scan(
     command: str | None = None,
     tables: Sequence[MapTable] = (),
     allow_version_change: bool = False,
+    device: str | None = None,
 ) -> Path:
     """Evaluate a scan card on its grid and write the map; returns the path of the map,
     results/NAME.h5 by default.
@@ -98,6 +98,7 @@ def run_scan(
     it finishes the tiles in flight and raises `KeyboardInterrupt`."""
     executor_class(executor)
     creation_time()  # a bad environment is told before the work
+    choose(device)
     out = out if out is None else file_name(out, "map")
     check_continuation(shard, resume=resume, force=force)
     spec = _spec(card, overrides)
@@ -105,12 +106,15 @@ def run_scan(
         check_count(shard[1], spec.grid)
     out = Path("results") / f"{spec.name}.h5" if out is None else out
     resume = resume or shard is not None
+    device = device or spec.device
+    choose(device)
     guard(map_outputs(out, may_exist=resume), force=force)  # before any work
-    header = replace(map_header(spec, command or _command(spec)), tables=tuple(tables))
+    with using(device):
+        header = replace(map_header(spec, command or _command(spec)), tables=tuple(tables))
     path = target_of(out)
     with storage(out, 0):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with hold(path, _with_shard(header.attributes["command"], shard), shard):
+    with using(device), hold(path, _with_shard(header.attributes["command"], shard), shard):
         # Once more: another process may have been here meanwhile
         target, _ = guard(map_outputs(out, may_exist=resume), force=force)
         store = TileStore(target.path, spec.hash, spec.canonical(), header)
@@ -219,15 +223,24 @@ def _merge(store: TileStore, partial: bool, force: bool, exists: bool) -> None:
     _warn_of(check, out, complete=not missing)
 
 
-def plan(card: Card, overrides: Sequence[str] | None = None) -> dict[str, Any]:
-    """What a scan would do, without writing anything: points, tiles, bytes, and the time its
-    evaluation takes.
+def plan(
+    card: Card, overrides: Sequence[str] | None = None, device: str | None = None
+) -> dict[str, Any]:
+    """What a scan would do, without writing anything: points, tiles, bytes, the devices that it
+    would use, with their memory and speed in float64, and the time its evaluation takes.
 
     The time is that of one small compiled tile, the best of three, times the number of points over
     its points; it leaves out compilation (`compile_seconds`, measured for the small tile) and
-    files. Raises `CardError`."""
+    files. Raises `CardError`, and `ParameterError` for a `device` that is not here."""
     spec = _spec(card, overrides)
+    with using(device or spec.device):
+        return _plan(spec)
+
+
+def _plan(spec: ScanSpec) -> dict[str, Any]:
     header = map_header(spec, "")
+    info = device_info(in_use()[0])
+    speed = f"{info.gflops:.3g} Gflop/s, {info.float64_ratio:.2f} of float32"
     small = tile_grid(header.grid.shape, min(spec.tile_points, _ESTIMATE_POINTS))
     evaluator = TileEvaluator(spec, small)
     seconds = []
@@ -246,7 +259,10 @@ def plan(card: Card, overrides: Sequence[str] | None = None) -> dict[str, Any]:
         "tile_shape": list(header.block),
         "map_bytes": _bytes(header, header.grid.points, 0),
         "disk_bytes": _bytes(header, 2 * header.grid.points, header.grid.count + 1),
-        "devices": len(jax.local_devices()),
+        "devices": len(in_use()),
+        "device": f"{info.platform}: {info.kind}",
+        "device_memory_bytes": info.memory_bytes,
+        "float64": f"{info.float64}: {speed}",
         "compile_seconds": seconds[0] - min(seconds[1:]),
         "estimated_seconds": min(seconds[1:]) * header.grid.points / math.prod(small.block),
         "spec_hash": spec.hash,

@@ -52,6 +52,7 @@ _Asked = Annotated[list[Any], Field(max_length=1000)]
 class _Card(Section):
     format: int
     name: str
+    device: Literal["cpu", "gpu"] | None = None
     model: Any = None
     models: Any = None
     observables: Any = "paper"
@@ -92,7 +93,7 @@ class ScanSpec:
     `observables` is the set as text, see `zscan.constraints.observable_set`.
     `profiled` are no axes: chi2 is minimised over them. `card` is the text of the card, `overrides`
     what was changed in it. `fit` is the section that `zscan.fit.fit_card` reads; a scan does not
-    depend on it."""
+    depend on it. `device` is where it must run, "cpu" or "gpu"."""
 
     name: str
     model: ModelType
@@ -109,6 +110,7 @@ class ScanSpec:
     overrides: tuple[str, ...] = field(repr=False)
     profiled: tuple[Profiled, ...] = ()
     fit: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    device: str | None = None
 
     @property
     def grid(self) -> TileGrid:
@@ -261,6 +263,7 @@ def load_card(
         overrides=raw.overrides,
         profiled=profiled,
         fit=card["fit"],
+        device=card["device"],
     )
 
 

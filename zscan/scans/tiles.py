@@ -14,11 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 from zscan.errors import DeviceError
 from zscan.results.grid import Tile, TileGrid
 from zscan.results.layout import NOT_FINITE, OK, OUT_OF_RANGE
+from zscan.scans.devices import named
 from zscan.scans.profiled import CHI2, CONVERGED, find_minimum
 from zscan.scans.spec import ScanSpec
 
@@ -39,7 +40,7 @@ class TileEvaluator:
 
     def __init__(self, spec: ScanSpec, grid: TileGrid) -> None:
         self.grid = grid
-        self.whole = _Program(spec, grid.block)
+        self.whole = _Program(spec, grid.block, named())
         # The axis along which tiles are cut, see `tile_grid`; those before it have one point.
         self.cut = next((axis for axis, extent in enumerate(grid.block) if extent > 1), 0)
         self._lock = threading.Lock()
@@ -74,7 +75,7 @@ class TileEvaluator:
     def _half(self) -> _Program:
         block = list(self.grid.block)
         block[self.cut] = -(-block[self.cut] // 2)
-        return _Program(self.whole.spec, block)
+        return _Program(self.whole.spec, block, self.whole.devices)
 
     def _in_halves(self, tile: Tile, first: BaseException) -> Fields:
         step = -(-self.grid.block[self.cut] // 2)
@@ -122,11 +123,16 @@ class _Program:
     The axes enter as arrays of shape (1, ..., n, ..., 1), so that what depends on m_X alone is
     evaluated once for each mass."""
 
-    def __init__(self, spec: ScanSpec, block: Sequence[int]) -> None:
+    def __init__(
+        self, spec: ScanSpec, block: Sequence[int], devices: tuple[jax.Device, ...] | None
+    ) -> None:
         self.spec = spec
-        devices = jax.local_devices()
+        self.devices = devices
+        devices = devices or tuple(jax.local_devices())
         self.block = list(block)
-        self.axis_shardings: list[NamedSharding | None] = [None] * len(self.block)
+        # Where devices were named the axes are put there, from whatever thread
+        place = SingleDeviceSharding(devices[0]) if self.devices else None
+        self.axis_shardings: list[Sharding | None] = [place] * len(self.block)
         self.out_sharding: NamedSharding | None = None
         if len(devices) > 1:
             # The longest axis splits most evenly; it is padded so that it does.
@@ -135,8 +141,8 @@ class _Program:
             mesh = Mesh(np.array(devices), (_DEVICES,))
             along = [_DEVICES if axis == longest else None for axis in range(len(self.block))]
             self.axis_shardings = [NamedSharding(mesh, PartitionSpec()) for _ in self.block]
-            self.axis_shardings[longest] = NamedSharding(mesh, PartitionSpec(*along))
-            self.out_sharding = self.axis_shardings[longest]
+            self.out_sharding = NamedSharding(mesh, PartitionSpec(*along))
+            self.axis_shardings[longest] = self.out_sharding
         self.last: dict[str, list[Array]] = {}
         self.compiled = jax.jit(self._evaluate, out_shardings=self.out_sharding)
 
