@@ -62,7 +62,8 @@ def keep_programs() -> Path | None:
     if not _writable(folder):
         return None
     for name, value in {_FOLDER: str(folder), **_SETTINGS}.items():
-        if os.environ.setdefault(name, value) is value:
+        if name not in os.environ:
+            os.environ[name] = value
             _told.add(name)
     # An entry that a killed process left half-written is compiled again, as one that is not there
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation")

@@ -92,7 +92,7 @@ def prepare_submission(
     run += [part for text in overrides or () for part in ("--set", text)]
     run += ["--strict"] if strict else []
     run += ["--device", device] if device else []
-    gpu = device not in (None, "cpu") and not requests_gpu(options)
+    gpu = (device or spec.device) not in (None, "cpu") and not requests_gpu(options)
     lines = [f"#SBATCH --array=1-{shards}", f"#SBATCH --signal=TERM@{seconds}"]
     lines += ["#SBATCH --gpus-per-task=1"] if gpu else []
     return Submission(
@@ -127,7 +127,7 @@ def submit_scan(
     what it has done: it is started again, at most `restarts` times, after the notice before its
     time is up, after SIGKILL, and by SLURM itself after preemption or the loss of a node. With a
     `device` other than "cpu" each task gets a GPU of its own, unless `options` ask for some.
-    Compiled programs are shared through `ZSCAN_CACHE`.
+    Compiled programs are shared through `ZSCAN_CACHE`. A card may name the device, too.
 
     Scripts, logs and jobs.json lie in OUT.h5.jobs/; paths are as seen from the current folder, in
     which the jobs run. Raises `BatchError` where there is no SLURM, before anything is written, or
