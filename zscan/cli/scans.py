@@ -35,7 +35,12 @@ def add(verbs: Verbs) -> None:
     )
     run.add_argument("--json", action="store_true", help="with --dry-run")
     options.overrides(run, "override a key, e.g. axis.m_X.num=800")
-    run.add_argument("--executor", default="inline", help="inline (the only one so far)")
+    run.add_argument(
+        "--executor",
+        default="inline",
+        metavar="NAME",
+        help="inline (default), processes[:N] (one for each GPU), dask[:ADDRESS or N]",
+    )
     options.device(run)
     run.add_argument(
         "--shard",

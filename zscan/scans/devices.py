@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -122,6 +122,13 @@ def using(name: str | None) -> Iterator[None]:
             yield
     finally:
         _CHOSEN.reset(token)
+
+
+def spared(spare: bool = True) -> AbstractContextManager[object]:
+    """Let this process compute what little it does itself on the CPU, so that its workers have the
+    memory of other devices.
+    """
+    return jax.default_device(jax.local_devices(backend="cpu")[0]) if spare else nullcontext()
 
 
 def named() -> tuple[jax.Device, ...] | None:

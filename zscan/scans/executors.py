@@ -4,6 +4,8 @@ line in EXECUTORS.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -78,11 +80,32 @@ class Inline:
         return math.prod(tile.shape)
 
 
-EXECUTORS: dict[str, type[Executor]] = {"inline": Inline}
+Maker = Callable[[ScanSpec, TileStore, Sink, Progress], Executor]
+# A class, or where it is: what it needs is imported only when it is asked for
+EXECUTORS: dict[str, type[Executor] | str] = {
+    "inline": Inline,
+    "processes": "zscan.scans.processes:Processes",
+    "dask": "zscan.scans.on_dask:Dask",
+}
 
 
-def executor_class(name: str) -> type[Executor]:
-    """The executor of a name; raises `ParameterError`."""
-    if name not in EXECUTORS:
-        raise ParameterError(f"executor {name!r} is not known; allowed: {nearest(name, EXECUTORS)}")
-    return EXECUTORS[name]
+def executor_class(name: str) -> Maker:
+    """The executor of a name, or of NAME:ARGUMENT, which its `check` has seen, if it has one;
+    raises `ParameterError` and `MissingExtraError`.
+    """
+    kind, colon, argument = name.partition(":")
+    if kind not in EXECUTORS or (colon and (kind == "inline" or not argument)):
+        raise ParameterError(f"executor {name!r} is not known; allowed: {nearest(kind, EXECUTORS)}")
+    found = EXECUTORS[kind]
+    if isinstance(found, str):
+        module, _, cls = found.partition(":")
+        found = getattr(importlib.import_module(module), cls)
+    if check := getattr(found, "check", None):
+        check(argument)
+    made: Maker = functools.partial(found, argument=argument) if colon else found  # type: ignore
+    return made
+
+
+def computes_here(name: str) -> bool:
+    """Whether tiles are computed in this process, which then needs the device itself."""
+    return name.partition(":")[0] not in ("processes", "dask")

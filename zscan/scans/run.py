@@ -29,8 +29,8 @@ from zscan.results.layout import MapHeader, MapTable
 from zscan.results.outputs import guard, target_of
 from zscan.results.schema import map_writer, verify, write_map
 from zscan.scans.cards import TABLE_LABEL
-from zscan.scans.devices import choose, device_info, in_use, using
-from zscan.scans.executors import Sink, executor_class
+from zscan.scans.devices import choose, device_info, in_use, spared, using
+from zscan.scans.executors import Sink, computes_here, executor_class
 from zscan.scans.finite import FiniteCheck
 from zscan.scans.header import map_header
 from zscan.scans.interrupts import interruptible
@@ -101,7 +101,9 @@ def run_scan(
     choose(device)
     out = out if out is None else file_name(out, "map")
     check_continuation(shard, resume=resume, force=force)
-    spec = _spec(card, overrides)
+    aside = not computes_here(executor)
+    with spared(aside):
+        spec = _spec(card, overrides)
     if shard is not None:
         check_count(shard[1], spec.grid)
     out = Path("results") / f"{spec.name}.h5" if out is None else out
@@ -109,12 +111,16 @@ def run_scan(
     device = device or spec.device
     choose(device)
     guard(map_outputs(out, may_exist=resume), force=force)  # before any work
-    with using(device):
+    with using(device), spared(aside):
         header = replace(map_header(spec, command or _command(spec)), tables=tuple(tables))
     path = target_of(out)
     with storage(out, 0):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with using(device), hold(path, _with_shard(header.attributes["command"], shard), shard):
+    with (
+        using(device),
+        spared(aside),
+        hold(path, _with_shard(header.attributes["command"], shard), shard),
+    ):
         # Once more: another process may have been here meanwhile
         target, _ = guard(map_outputs(out, may_exist=resume), force=force)
         store = TileStore(target.path, spec.hash, spec.canonical(), header)
