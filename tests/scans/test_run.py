@@ -340,7 +340,7 @@ def test_a_scan_that_cannot_fit_does_not_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"executor": "dask"}, "executor 'dask' is not known; allowed: inline"),
+        ({"executor": "dusk"}, "executor 'dusk' is not known; allowed: did you mean 'dask'"),
         ({"shard": (0, 3)}, "1 <= i <= n"),
         ({"shard": (4, 3)}, "1 <= i <= n"),
         ({"shard": (1, 3), "force": True}, "tiles of the others"),
