@@ -2,7 +2,7 @@
 reached from this machine alone, stopped by the processes that were started.
 
 `python tests/slurm/cluster.py FOLDER` starts one by hand, prints the variable that its commands
-need and stops it at Ctrl-C. Needs slurmctld, slurmd, slurm-client and munge, and root.
+need and stops it at Ctrl-C or SIGTERM. Needs slurmctld, slurmd, slurm-client and munge, and root.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -187,6 +188,9 @@ def _free_ports(count: int) -> list[int]:
 if __name__ == "__main__":
     if absent := missing_programs():
         sys.exit(f"not here: {', '.join(absent)}")
+    # A shell that starts it in the background lets it ignore Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with Cluster(Path(sys.argv[1])) as cluster, suppress(KeyboardInterrupt):
         print(f"export SLURM_CONF={cluster.config}", flush=True)
         while True:

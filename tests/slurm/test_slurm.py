@@ -15,15 +15,16 @@ from slurm.conftest import User
 pytestmark = pytest.mark.slurm
 
 
-def processes(text: str) -> list[int]:
-    """Numbers of the processes whose command line holds a text, of zscan itself only."""
+def processes(user: User, text: str) -> list[int]:
+    """Numbers of the processes of a user's zscan whose command line holds a text."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
+            here = (folder / "cwd").resolve(strict=True) == user.folder
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except (OSError, NotADirectoryError):
             continue
-        if folder.name.isdecimal() and "srun" not in words[0] and text in words:
+        if here and folder.name.isdecimal() and "srun" not in words[0] and text in words:
             found.append(int(folder.name))
     return found
 
@@ -66,14 +67,14 @@ def test_tasks_killed_stopped_and_started_again_end_in_the_same_bytes(
         return text in (user.folder / "map.h5.jobs" / f"{array}_{task}.log").read_text()
 
     user.wait_until(lambda: at_work(1) and at_work(2))
-    for number in processes("1/2"):
+    for number in processes(user, "1/2"):
         os.kill(number, signal.SIGKILL)
     user.cluster.run("scancel", "--signal=TERM", f"{array}_2")
     user.wait_until(lambda: says(1, "ended with 137; it starts again, 1 of 10"))
     user.wait_until(lambda: says(2, "ended with 130; it starts again, 1 of 10"))
     for task in (1, 2):
         user.start_now(f"{array}_{task}")
-    user.wait_until(lambda: processes("1/2"))
+    user.wait_until(lambda: processes(user, "1/2"))
     # Nothing is said to the task here, as when a more urgent job takes its place
     user.cluster.run("scontrol", "requeue", f"{array}_1")
     user.start_now(f"{array}_1")
@@ -85,8 +86,8 @@ def test_tasks_killed_stopped_and_started_again_end_in_the_same_bytes(
 def test_a_task_that_fails_is_named_by_the_merge_and_by_status(user: User, whole: bytes) -> None:
     user.variables["ZSCAN_TEST_PAUSE"] = "1"
     _, merge = user.submit("-n", "2", "-o", "map.h5", "--restarts", "0")
-    user.wait_until(lambda: processes("2/2"))
-    for number in processes("2/2"):
+    user.wait_until(lambda: processes(user, "2/2"))
+    for number in processes(user, "2/2"):
         os.kill(number, signal.SIGKILL)
     user.wait_until(lambda: user.state(merge) == "FAILED")
     log = (user.folder / "map.h5.jobs" / f"merge-{merge}.log").read_text()
