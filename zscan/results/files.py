@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import glob
 import itertools
@@ -16,10 +17,13 @@ from pathlib import Path
 
 from zscan.errors import ResultExistsError, StorageError
 
+WINDOWS = os.name == "nt"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _COUNTER = itertools.count()
 _TEMPORARY = re.compile(r"\..+\.(\d+)-\d+@(.+)\.tmp")
+_SYNCHRONIZE = 0x00100000  # the right of Windows to wait for a process
+_NO_SUCH_PROCESS = 87  # ERROR_INVALID_PARAMETER, what OpenProcess says of a number without process
 FOREIGN_AGE = 86400.0  # s after which a temporary file or a lock of another host is stale
 
 
@@ -147,7 +151,11 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
+    """Wait until the names in a folder are on the disk; Windows has no such call, and does not open
+    folders.
+    """
+    if WINDOWS:
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -177,6 +185,8 @@ def _is_stale(path: Path, pid: int, host: str) -> bool:
 
 def process_is_gone(pid: int) -> bool:
     """Whether no process of this host has the number `pid`."""
+    if WINDOWS:  # there os.kill(pid, 0) is not a question but Ctrl-C
+        return _is_gone_from_windows(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -184,6 +194,20 @@ def process_is_gone(pid: int) -> bool:
     except PermissionError:
         return False
     return False
+
+
+def _is_gone_from_windows(pid: int) -> bool:
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]
+    kernel.OpenProcess.restype = ctypes.c_void_p
+    handle = kernel.OpenProcess(_SYNCHRONIZE, False, pid)
+    if not handle:  # one of another user lives, too
+        gone: bool = ctypes.get_last_error() == _NO_SUCH_PROCESS  # type: ignore[attr-defined]
+        return gone
+    try:
+        ended: bool = kernel.WaitForSingleObject(ctypes.c_void_p(handle), 0) == 0
+        return ended
+    finally:
+        kernel.CloseHandle(ctypes.c_void_p(handle))
 
 
 def require_space(path: Path, needed: int) -> None:

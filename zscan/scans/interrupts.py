@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from zscan.results.files import discard
+from zscan.results.files import WINDOWS, discard
 
 # SIGUSR1 is the usual warning of SLURM before the time is up, SIGHUP that of a terminal that closes
 _NAMES = ("SIGTERM", "SIGUSR1", "SIGHUP")
@@ -49,7 +49,8 @@ def exit_at_second_signal() -> Iterator[None]:
     A thread counts the signals: their handlers would wait for compilers and other long calls to
     return."""
     reader, writer = os.pipe()
-    os.set_blocking(writer, False)
+    if not WINDOWS:  # Windows asks this of sockets only
+        os.set_blocking(writer, False)
     threading.Thread(target=_count, args=(reader,), name="zscan-signals", daemon=True).start()
     previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:

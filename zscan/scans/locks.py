@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
 import os
 import re
@@ -18,6 +18,7 @@ from pathlib import Path
 from zscan.errors import BusyError, DoubleWorkWarning
 from zscan.results.files import (
     FOREIGN_AGE,
+    WINDOWS,
     access,
     discard,
     process_is_gone,
@@ -26,6 +27,9 @@ from zscan.results.files import (
 )
 from zscan.scans import slurm
 from zscan.scans.interrupts import last_will
+
+if not WINDOWS:
+    import fcntl
 
 _HEARTBEAT = 600.0  # s
 
@@ -76,15 +80,16 @@ def hold(out: Path, command: str, shard: tuple[int, int] | None = None) -> Itera
             descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
         try:
             with storage(path, 0):
-                with suppress(OSError):  # some network file systems have no flock
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                with suppress(OSError):  # Windows and some network file systems have no flock
+                    _flock(descriptor, wait=True)
                 os.write(descriptor, json.dumps(asdict(claim)).encode())
-                os.rename(temporary, path)  # others never see a claim without its text and lock
+                # Others never see a claim without its text and lock
+                _rename_open(descriptor, temporary, path)
             _wait_for_turn(out, path, claim)
             with storage(path, 0):
                 os.write(descriptor, b"\n")
                 os.fsync(descriptor)
-            with _heartbeat(descriptor):
+            with _heartbeat(path):
                 yield
         finally:
             with suppress(OSError):  # nobody reads any more what was written
@@ -186,7 +191,7 @@ def _is_gone(path: Path, pid: int, host: str) -> bool:
         return time.time() - path.stat().st_mtime > FOREIGN_AGE
     try:
         with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            _flock(file.fileno(), wait=False)
     except BlockingIOError:
         return False
     except FileNotFoundError:
@@ -196,15 +201,42 @@ def _is_gone(path: Path, pid: int, host: str) -> bool:
     return True
 
 
+def _flock(descriptor: int, *, wait: bool) -> None:
+    """Lock an open file for this process (`wait`), or see whether nobody has locked it. Raises
+    `OSError` where there is no flock, `BlockingIOError` for one that is locked.
+    """
+    if WINDOWS:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def _rename_open(descriptor: int, old: Path, new: Path) -> None:
+    """Rename a file that is open under a descriptor, which Windows allows for closed ones only."""
+    if WINDOWS:
+        _point(descriptor, os.devnull)
+    os.rename(old, new)
+    if WINDOWS:
+        _point(descriptor, new)
+
+
+def _point(descriptor: int, path: str | Path) -> None:
+    """Let a descriptor stand at the end of another file; its number stays valid throughout."""
+    other = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        os.dup2(other, descriptor, inheritable=False)
+    finally:
+        os.close(other)
+
+
 @contextmanager
-def _heartbeat(descriptor: int) -> Iterator[None]:
+def _heartbeat(path: Path) -> Iterator[None]:
     """Renew the time of the lock, by which other hosts know that its process lives."""
     ended = threading.Event()
 
     def renew() -> None:
         while not ended.wait(_HEARTBEAT):
             with suppress(OSError):
-                os.utime(descriptor)
+                os.utime(path)
 
     thread = threading.Thread(target=renew, name="zscan-lock", daemon=True)
     thread.start()
