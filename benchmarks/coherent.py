@@ -25,6 +25,7 @@ from jax import Array
 
 import zscan
 from zscan.kernels import coherent
+from zscan.kernels._coherent_csi import DATA
 
 zscan.enable_x64()
 _STEPS, _REPEATS = 6, 3
@@ -37,7 +38,7 @@ def coupled(chi2: Callable[..., Array], m_X: Array, g_X: Array) -> Array:
 
 def textbook(m_X: Array, *g: Array) -> Array:
     """chi2 of one point; same start and step limit as zscan, numpy-like code."""
-    data = coherent._DATA
+    data = DATA
     signal = coherent.expected_events(m_X, *g)
     parts = jnp.stack([signal, jnp.asarray(data.neutrons), jnp.asarray(data.steady)])
     counts, penalty = jnp.asarray(data.counts), 2 / jnp.asarray(coherent.PULL_ERRORS) ** 2

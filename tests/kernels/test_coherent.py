@@ -14,7 +14,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq, minimize, minimize_scalar
 
 from zscan.constants import G_F, M_MU
-from zscan.kernels import coherent
+from zscan.kernels import _coherent_csi, _coherent_pulls, coherent
 from zscan.kernels.coherent import chi2, expected_events
 
 LOOP = 0.0043706  # eps e/g_X of the mu-tau loop at q2 = 0, UV value zero
@@ -86,8 +86,8 @@ def one_signal(m_X, g_u, g_d, g_nue, g_numu):
 )
 def test_signal_against_adaptive_quadrature(m_X, g):
     nu_e, anti_nu_mu, nu_mu = one_signal(m_X, *g)
-    expected = np.outer(nu_e + anti_nu_mu, coherent._DATA.delayed_time) + np.outer(
-        nu_mu, coherent._DATA.prompt_time
+    expected = np.outer(nu_e + anti_nu_mu, _coherent_csi.DATA.delayed_time) + np.outer(
+        nu_mu, _coherent_csi.DATA.prompt_time
     )
     np.testing.assert_allclose(expected_events(m_X, *g), expected, rtol=1e-9)
 
@@ -106,7 +106,7 @@ def test_reference_values():
 
 def test_data_and_backgrounds():
     # published totals; chi2 without pulls from the implementation above
-    data = coherent._DATA
+    data = _coherent_csi.DATA
     np.testing.assert_allclose(data.counts.sum(), 547)
     np.testing.assert_allclose(
         [data.neutrons.sum(), data.steady.sum()], [5.459, 411.234], atol=5e-4
@@ -176,7 +176,7 @@ def test_second_allowed_region(m_X, island):
 
 def poisson_chi2(scales, signal):
     """chi2 at 1 + pulls = `scales`, written out."""
-    data = coherent._DATA
+    data = _coherent_csi.DATA
     expected = scales[0] * signal + scales[1] * data.neutrons + scales[2] * data.steady
     ratio = np.where(data.counts > 0, data.counts, 1) / expected
     total = 2 * np.sum(expected - data.counts + data.counts * np.log(ratio))
@@ -187,7 +187,7 @@ def poisson_chi2(scales, signal):
 
 def scipy_profile(signal):
     """Minimum over the pulls by BFGS in the logarithms of the scales."""
-    data = coherent._DATA
+    data = _coherent_csi.DATA
 
     def gradient(logs):
         scales = np.exp(logs)
@@ -234,6 +234,21 @@ def test_profile_converges_everywhere():
     values = chi2(0.1, tuned / 3, tuned / 3, tuned, tuned * np.linspace(-1.5, 1.5, 50))
     assert np.isfinite(values).all()
     assert np.min(expected_events(0.1, tuned / 3, tuned / 3, tuned, tuned).sum(axis=(2, 3))) < 20
+
+
+def test_the_last_step_ends_at_the_minimum():
+    # chi2 is at most about (squared decrement)^2/4 above its minimum: 1e-16 where the last step
+    # starts, nothing but rounding after it
+    delayed, prompt, _ = coherent._signal(*random_points(2000))
+    total = _coherent_pulls._total(delayed, prompt)
+    scales = _coherent_pulls._minimum(delayed, prompt)
+    steady = _coherent_pulls._STEADY[:, None]
+    _, decrement = _coherent_pulls._newton_step(
+        scales, delayed / steady, prompt / steady, total, jnp.ones_like(total)
+    )
+    assert np.max(decrement) < 1e-15  # 1e-8 squared, times ten, is what one more step leaves
+    jaxpr = str(jax.make_jaxpr(_coherent_pulls._minimum)(delayed, prompt))
+    assert "while" not in jaxpr  # a fixed number of steps needs no test among devices
 
 
 def test_limits():

@@ -1,0 +1,55 @@
+"""Work on points by blocks that fit into the cache of a CPU, and in one launch elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.custom_batching import custom_vmap
+
+# Points of one launch on an accelerator: a scan of 1e6-point tiles has no loop over points
+_LAUNCH = 2**20
+
+
+def in_blocks(function: Callable[..., Array], block: int) -> Callable[..., Array]:
+    """function(*parts) -> (rows, n) for parts of shape (k, n), by blocks of n: `block` points at a
+    time on a CPU, 2^20 elsewhere.
+
+    Points must not mix in `function`; padding repeats the last point. A vmap outside joins its axis
+    to n, which is cut into blocks just the same."""
+
+    @custom_vmap
+    def blocked(*parts: Array) -> Array:
+        return lax.platform_dependent(
+            *parts,
+            cpu=lambda *parts: _by_blocks(function, block, parts),
+            default=lambda *parts: _by_blocks(function, _LAUNCH, parts),
+        )
+
+    @blocked.def_vmap
+    def batched(axis_size: int, batched: list[bool], *parts: Array) -> tuple[Array, bool]:
+        whole = (
+            jnp.moveaxis(part, 0, 1)
+            if has_axis
+            else jnp.broadcast_to(part[:, None], (part.shape[0], axis_size, part.shape[1]))
+            for part, has_axis in zip(parts, batched, strict=True)
+        )
+        rows = blocked(*(part.reshape(part.shape[0], -1) for part in whole))
+        return jnp.moveaxis(rows.reshape(rows.shape[0], axis_size, -1), 1, 0), True
+
+    return blocked
+
+
+def _by_blocks(function: Callable[..., Array], block: int, parts: tuple[Array, ...]) -> Array:
+    size = parts[0].shape[-1]
+    if size <= 2 * block:
+        return function(*parts)
+    blocks = -(-size // block)
+
+    def cut(part: Array) -> Array:
+        padded = jnp.pad(part, ((0, 0), (0, blocks * block - size)), mode="edge")
+        return jnp.moveaxis(padded.reshape(-1, blocks, block), 1, 0)
+
+    rows = lax.map(lambda block: function(*block), tuple(cut(part) for part in parts))
+    return jnp.moveaxis(rows, 1, 0).reshape(rows.shape[1], -1)[:, :size]
