@@ -21,9 +21,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jax.custom_batching import custom_vmap
+from jax import Array, lax
 from numpy.polynomial import legendre
+
+from zscan.kernels._blocks import in_blocks
+from zscan.kernels._horner import horner
 
 _MIN_DEGREE, _MAX_DEGREE = 24, 40
 _TAIL = (
@@ -36,9 +38,9 @@ _FAR = 1.8
 _SMALL_ANGLE = (
     0.1  # below this tangent the angle subtended by the interval is taken from its series
 )
-# Points evaluated at a time. On a CPU they fit into its cache, and few blocks are near and far at
-# once where masses are sorted; elsewhere each block is a launch.
-_BLOCK, _LAUNCH = 512, 2**17
+# Points evaluated at a time on a CPU: they fit into its cache, and few blocks are near and far at
+# once where masses are sorted.
+_BLOCK = 512
 NARROWEST = 1e-30  # Gamma/m_X to which a smaller width is raised when m_X^2 is inside the interval
 
 
@@ -49,6 +51,28 @@ class Expansion(NamedTuple):
     upper: float
     linear: np.ndarray  # complex, (number of F, degree + 1): int Re(F P) dq2 is wanted
     quadratic: np.ndarray  # real, (number of w, degree + 1): int w |P|^2 dq2 is wanted
+
+
+class _Panel(NamedTuple):
+    """One interval: matrices that combine R, S, R', S', T (in this order) of orders 0 to degree
+    (near), or at the nodes of a quadrature (far).
+    """
+
+    lower: float | Array
+    upper: float | Array
+    near: tuple[np.ndarray, ...]
+    far: tuple[np.ndarray, ...]
+
+
+class _Layout(NamedTuple):
+    """What the panels share: nodes, number of the linear integrals, which of them have an F that is
+    not real, whether derivatives are asked for.
+    """
+
+    nodes: np.ndarray
+    linear: int
+    phases: np.ndarray
+    derivatives: bool
 
 
 Functions = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -106,23 +130,39 @@ def pole_integrals(
     for negative input."""
 
     def total(m_X: Array, width: Array, derivatives: bool) -> Array:
-        parts = [_one_interval(expansion, m_X, width, derivatives) for expansion in expansions]
-        return sum(parts[1:], start=parts[0])
+        layout, panels = _panels(expansions, derivatives)
+        if len(panels) == 1:
+            return _one_panel(panels[0], layout, m_X, width)
+
+        def add(rows: Array, panel: _Panel) -> tuple[Array, None]:
+            return rows + _one_panel(panel, layout, m_X, width), None
+
+        # A loop compiles the panel once
+        stacked = jax.tree.map(lambda *parts: np.stack(parts), *panels)
+        count = len(expansions[0].linear) + len(expansions[0].quadratic)
+        zero = jnp.zeros((3 * count if derivatives else count, m_X.size))
+        return lax.scan(add, zero, stacked)[0]
+
+    def blocked(m_X: Array, width: Array, derivatives: bool) -> Array:
+        rows = in_blocks(lambda m_X, width: total(m_X[0], width[0], derivatives), _BLOCK)
+        return rows(m_X[None], width[None])
 
     # Differentiating the recurrence itself would keep every term of it in memory; that is left to
     # second derivatives.
     @jax.custom_jvp
     def integrals(m_X: Array, width: Array) -> Array:
-        return _in_blocks(functools.partial(total, derivatives=False))(m_X, width)
+        return blocked(m_X, width, False)
 
     @jax.custom_jvp
     def with_derivatives(m_X: Array, width: Array) -> Array:
-        return _in_blocks(functools.partial(total, derivatives=True))(m_X, width)
+        return blocked(m_X, width, True)
 
     @integrals.defjvp
     def first(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
         rows, by_m_X, by_width = jnp.split(with_derivatives(*primals), 3)
-        return rows, by_m_X * tangents[0][None] + by_width * tangents[1][None]
+        # Row by row: the transpose of a product with [None] is a reduction, which XLA does not fuse
+        steps = zip(by_m_X, by_width, strict=True)
+        return rows, jnp.stack([a * tangents[0] + b * tangents[1] for a, b in steps])
 
     @with_derivatives.defjvp
     def second(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -138,69 +178,60 @@ def pole_integrals(
     return rows[:count], rows[count:]
 
 
-def _in_blocks(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
-    """function(m_X, width) -> (rows, n) for m_X, width of shape (n,), by blocks of n.
+def _panels(expansions: tuple[Expansion, ...], derivatives: bool) -> tuple[_Layout, list[_Panel]]:
+    """Expansions as matrices of one shape, in NumPy.
 
-    A vmap outside joins its axis to n, which is cut into blocks just the same.
+    The integrals and, if asked for, their derivatives are combinations of R, S, R', S', T (in this
+    order) with the coefficients of the expansion; what is real has no imaginary part to combine.
     """
-
-    @custom_vmap
-    def blocked(m_X: Array, width: Array) -> Array:
-        size, block = m_X.size, _BLOCK if jax.default_backend() == "cpu" else _LAUNCH
-        if size <= 2 * block:
-            return function(m_X, width)
-        blocks = -(-size // block)
-        m_X, width = (
-            jnp.pad(value, (0, blocks * block - size), constant_values=1.0).reshape(blocks, block)
-            for value in (m_X, width)
-        )
-        rows = jax.lax.map(lambda block: function(*block), (m_X, width))
-        return jnp.moveaxis(rows, 1, 0).reshape(rows.shape[1], -1)[:, :size]
-
-    @blocked.def_vmap
-    def batched(
-        axis_size: int, batched: list[bool], m_X: Array, width: Array
-    ) -> tuple[Array, bool]:
-        m_X, width = (
-            value if has_axis else jnp.broadcast_to(value, (axis_size, *value.shape))
-            for value, has_axis in zip((m_X, width), batched, strict=True)
-        )
-        rows = blocked(m_X.ravel(), width.ravel())
-        return jnp.moveaxis(rows.reshape(-1, *m_X.shape), 1, 0), True
-
-    return blocked
+    degree = max(expansion.linear.shape[1] for expansion in expansions) - 1
+    nodes, weights = legendre.leggauss(degree // 2 + 12)
+    phases = np.flatnonzero(np.any([item.linear.imag.any(axis=1) for item in expansions], axis=0))
+    panels = []
+    for item in expansions:
+        missing = degree + 1 - item.linear.shape[1]
+        linear, w = (np.pad(part, ((0, 0), (0, missing))) for part in (item.linear, item.quadratic))
+        real, imag = linear.real, linear.imag[phases]
+        rows: tuple[tuple[np.ndarray, ...], ...] = ((real,), (imag, w))
+        if derivatives:
+            rows += ((real, imag), (imag, w, real), (w,))
+        near = tuple(np.concatenate(parts) for parts in rows)
+        far = tuple(legendre.legval(nodes, part.T) * weights for part in near)
+        panels.append(_Panel(item.lower, item.upper, near, far))
+    return _Layout(nodes, len(expansions[0].linear), phases, derivatives), panels
 
 
-def _one_interval(expansion: Expansion, m_X: Array, width: Array, derivatives: bool) -> Array:
+def _one_panel(panel: _Panel, layout: _Layout, m_X: Array, width: Array) -> Array:
     """Rows: the linear and quadratic integrals; if asked for, the derivatives of all by m_X, then
     by width.
     """
-    half = (expansion.upper - expansion.lower) / 2
-    above = minus_square(expansion.upper, m_X) / half  # 1 - x0
-    below = -minus_square(expansion.lower, m_X) / half  # 1 + x0
+    half = (panel.upper - panel.lower) / 2
+    above = minus_square(panel.upper, m_X) / half  # 1 - x0
+    below = -minus_square(panel.lower, m_X) / half  # 1 + x0
     narrow = (above >= 0) & (below >= 0) & (width < NARROWEST * m_X)
     width = jnp.where(narrow, NARROWEST * m_X, width)
     y = m_X * width / half
+    values, *derivatives = _by_position(panel, layout, above, below, y)
     if not derivatives:
-        return _by_position(expansion, above, below, y, derivatives=False)[0]
-    values, by_x0, by_y = _by_position(expansion, above, below, y, derivatives=True)
+        return values
+    by_x0, by_y = derivatives
     by_m_X = (
         by_x0 * (2 * m_X / half)[None] + by_y * (jnp.where(narrow, 2.0, 1.0) * width / half)[None]
     )
     return jnp.concatenate([values, by_m_X, by_y * jnp.where(narrow, 0.0, m_X / half)[None]])
 
 
-def minus_square(edge: float, m_X: Array) -> Array:
+def minus_square(edge: float | Array, m_X: Array) -> Array:
     """edge - m_X^2, relatively accurate even where the two agree to ten digits (m_X split in two
     exact squares).
     """
-    high = jax.lax.stop_gradient(jax.lax.reduce_precision(m_X, exponent_bits=11, mantissa_bits=25))
+    high = lax.stop_gradient(lax.reduce_precision(m_X, exponent_bits=11, mantissa_bits=25))
     low = m_X - high
     return ((edge - high**2) - 2 * high * low) - low**2
 
 
 def _by_position(
-    expansion: Expansion, above: Array, below: Array, y: Array, *, derivatives: bool
+    panel: _Panel, layout: _Layout, above: Array, below: Array, y: Array
 ) -> tuple[Array, ...]:
     """Rows of integrals (linear, then quadratic) and, if asked for, of their derivatives by x0 and
     by Y.
@@ -211,51 +242,52 @@ def _by_position(
     # Near and far are each evaluated where a block has such points; there, at points of the other
     # kind, they see a harmless pole, so that gradients stay finite.
     far = jnp.sqrt(above**2 + y**2) + jnp.sqrt(below**2 + y**2) > _FAR + 1 / _FAR
-    degree = expansion.linear.shape[1] - 1
-    nodes, weights = legendre.leggauss(degree // 2 + 12)
-    rows = _combinations(expansion, derivatives)
+    degree = panel.near[0].shape[1] - 1
+
+    def combined(matrices: tuple[np.ndarray, ...], parts: tuple[Array, ...]) -> Array:
+        return jnp.concatenate(
+            [jnp.asarray(rows) @ part for rows, part in zip(matrices, parts, strict=True)]
+        )
 
     def by_recurrence() -> Array:
         near_above, near_below, near_y = (jnp.where(far, 1.0, value) for value in (above, below, y))
-        near = _legendre_q(near_above, near_below, near_y, degree, derivatives)
-        return jnp.concatenate([jnp.asarray(row) @ near[which] for row, which in rows])
+        return combined(
+            panel.near, _legendre_q(near_above, near_below, near_y, degree, layout.derivatives)
+        )
 
     def by_quadrature() -> Array:
         x0 = jnp.where(far, (below - above) / 2, 3.0)
-        beside = _cauchy(nodes, x0, jnp.where(far, y, 1.0), derivatives)
-        at_nodes = (legendre.legval(nodes, row.T) * weights for row, _ in rows)
-        pairs = zip(at_nodes, rows, strict=True)
-        return jnp.concatenate([jnp.asarray(row) @ beside[which] for row, (_, which) in pairs])
+        return combined(
+            panel.far, _cauchy(layout.nodes, x0, jnp.where(far, y, 1.0), layout.derivatives)
+        )
 
     def nothing() -> Array:
-        return jnp.zeros((sum(len(row) for row, _ in rows), y.size))
+        return jnp.zeros((sum(len(rows) for rows in panel.near), y.size))
 
     found = jnp.where(
         far[None],
-        jax.lax.cond(far.any(), by_quadrature, nothing),
-        jax.lax.cond(far.all(), nothing, by_recurrence),
+        lax.cond(far.any(), by_quadrature, nothing),
+        lax.cond(far.all(), nothing, by_recurrence),
     )
-    edges = np.cumsum([len(row) for row, _ in rows])[:-1]
-    pick = jnp.split(found, edges)
-    half = (expansion.upper - expansion.lower) / 2
+    half = (panel.upper - panel.lower) / 2
+    linear, phases = layout.linear, len(layout.phases)
+    quadratic = len(panel.near[1]) - phases
+    sizes = [linear, phases, quadratic]
+    if layout.derivatives:
+        sizes += [linear, phases, phases, quadratic, linear, quadratic]
+    pick = jnp.split(found, np.cumsum(sizes)[:-1])
     y = y[None]
-    values = jnp.concatenate([pick[0] + y * pick[1], pick[2] / half])
-    if not derivatives:
+
+    def with_phases(rows: Array, more: Array) -> Array:
+        """Add to the rows of functions with an imaginary part."""
+        return rows.at[layout.phases].add(more) if phases else rows
+
+    values = jnp.concatenate([with_phases(pick[0], y * pick[1]), pick[2] / half])
+    if not layout.derivatives:
         return (values,)
-    by_x0 = jnp.concatenate([pick[3] + y * pick[4], pick[5] / half])
-    by_y = jnp.concatenate([pick[6] - y * pick[7], y * pick[8] / half])
+    by_x0 = jnp.concatenate([with_phases(pick[3], y * pick[5]), pick[6] / half])
+    by_y = jnp.concatenate([with_phases(-y * pick[7], pick[4]), y * pick[8] / half])
     return values, by_x0, by_y
-
-
-def _combinations(expansion: Expansion, derivatives: bool) -> list[tuple[np.ndarray, int]]:
-    """Coefficients c of all sums over n of c_n times one of R, S, R', S', T (0 to 4) that the
-    integrals and, if asked for, their derivatives consist of.
-    """
-    real, imag, w = expansion.linear.real, expansion.linear.imag, expansion.quadratic
-    found = [(real, 0), (imag, 1), (w, 1)]
-    if derivatives:
-        found += [(real, 2), (imag, 3), (w, 3), (imag, 2), (real, 3), (w, 4)]
-    return found
 
 
 def _cauchy(nodes: np.ndarray, x0: Array, y: Array, derivatives: bool) -> tuple[Array, ...]:
@@ -303,11 +335,10 @@ def _legendre_q(
 
     # A loop, not unrolled: as one long expression it is three times faster where XLA can merge it
     # into one loop over points, but there are contexts where the compiler then needs more memory
-    # than the machine has.
+    # than the machine has. Two orders at a time spare the copy from current to previous.
     n = np.arange(1.0, degree + 2)
-    return jax.lax.scan(
-        step, (order_0, order_1), (jnp.asarray((2 * n + 1) / (n + 1)), jnp.asarray(n / (n + 1)))
-    )[1]
+    factors = jnp.asarray((2 * n + 1) / (n + 1)), jnp.asarray(n / (n + 1))
+    return lax.scan(step, (order_0, order_1), factors, unroll=2)[1]
 
 
 def _angle(q: Array, y: Array, dr: Array) -> tuple[Array, Array]:
@@ -319,9 +350,7 @@ def _angle(q: Array, y: Array, dr: Array) -> tuple[Array, Array]:
     small = (q > 0) & (2 * y < _SMALL_ANGLE * q)
     q_small, y_small = jnp.where(small, q, 1.0), jnp.where(small, y, 0.0)
     u = (2 * y_small / q_small) ** 2
-    atan, slope = (
-        jnp.polyval(jnp.asarray(row), u) for row in (_ATAN_SERIES, np.polyder(_ATAN_SERIES))
-    )
+    atan, slope = (horner(row, u) for row in (_ATAN_SERIES, np.polyder(_ATAN_SERIES)))
     s_small = 2 * atan / q_small
     t_small = -4 * atan / q_small**2 + 16 * slope / q_small**3 * (1 - 2 * y_small**2 / q_small)
     y_large = jnp.where(small, 1.0, y)
