@@ -208,13 +208,14 @@ def _sums(scales: Scales, delayed: Array, prompt: Array) -> Sums:
         terms = (share, w * neutron, square, w * mixed, w * w * both)
         return tuple(total + term for total, term in zip(sums, terms, strict=True)), None
 
-    rows = (
+    rows: tuple[Array, ...] = (
         jnp.asarray(DATA.counts, dtype),
         delayed,
         prompt,
         jnp.asarray(_NEUTRONS / _STEADY, dtype),
     )
-    return lax.scan(add_row, (jnp.zeros_like(A),) * 5, rows)[0]
+    zero: Sums = (jnp.zeros_like(A),) * 5
+    return lax.scan(add_row, zero, rows)[0]
 
 
 def _expected(t: int, u: Array, v: Array, w: Array | float) -> Array:
@@ -270,7 +271,7 @@ def _chi2_at(scales: Scales, delayed: Array, prompt: Array) -> Array:
     1e200; over all rows it would not.
     """
     A, B, C = scales
-    logs = 0.0
+    logs = _COUNTED * jnp.log(C)
     for energy in range(BINS):
         unit = 1 / (C * float(_STEADY[energy]))
         u, v = A * unit * delayed[energy], A * unit * prompt[energy]
@@ -281,7 +282,6 @@ def _chi2_at(scales: Scales, delayed: Array, prompt: Array) -> Array:
             if DATA.counts[energy, t]
         ]
         logs = logs + jnp.log(functools.reduce(jnp.multiply, factors))
-    logs = logs + _COUNTED * jnp.log(C)
     expected = A * _total(delayed, prompt) + B * float(_NEUTRONS.sum()) + C * float(_STEADY.sum())
     pulls = sum(
         penalty * (x - 1 - jnp.log(x)) for penalty, x in zip(_PENALTIES, scales, strict=True)
