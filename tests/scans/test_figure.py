@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from zscan.errors import CardError, ParameterError
 from zscan.results.figures import FIGURES
 from zscan.results.figures.layers import Curves
 from zscan.results.figures.paper import fig8
+from zscan.results.figures.picture import check_software
 from zscan.scans.figure import make_figure
 
+SMALL = Path(__file__).parents[1] / "results" / "data" / "small-fig2.h5"
 MAPS_OF_PLANES = ["1", "2", "3", "4", "5", "6"]
 
 
@@ -96,3 +99,65 @@ def test_what_a_figure_cannot_show_is_named() -> None:
     assert len(axes.lines) == 5
     with pytest.raises(ParameterError, match="width has 6 values; at most 5 lines"):
         curves.draw(axes, xr.Dataset({"observable/r": values}))
+
+
+@pytest.fixture
+def scanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of a scan of Fig 2 a small map of it."""
+
+    def copied(scan: object, path: Path, **options: object) -> None:
+        shutil.copy(SMALL, path)
+
+    monkeypatch.setattr(zscan.scans.figure, "run_scan", copied)
+
+
+@pytest.mark.usefixtures("scanned")
+@pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
+def test_a_figure_has_the_format_of_its_ending(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    picture = tmp_path / f"mine.{ending}"
+    assert main(["figure", "2", "-o", str(picture)]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "fig2.h5"), str(picture)]
+    command = f"zscan figure 2 -o mine.{ending}"
+    # texts of a PDF are not compressed in its metadata, those of a PNG neither
+    content = picture.read_bytes()
+    assert content.startswith({"pdf": b"%PDF-", "svg": b"<?xml", "png": b"\x89PNG"}[ending])
+    assert command.encode() in content
+    assert b"trident_ccfr" in content  # of the caption
+    caption = (tmp_path / "mine.caption.txt").read_text()
+    assert f"command: {command}" in " ".join(caption.split())
+    check_software(picture)
+
+
+@pytest.mark.usefixtures("scanned")
+def test_pictures_of_a_folder_have_the_format_that_is_asked_for(tmp_path: Path) -> None:
+    made = make_figure("2", tmp_path, ending="svg", provenance=False)
+    assert [path.name for path in made] == ["fig2.h5", "fig2.svg"]
+    text = made[-1].read_text()
+    assert "zscan figure 2 --format svg" in text
+    assert 'id="origin"' not in text
+    assert 'id="origin"' in make_figure("2", tmp_path, ending="svg")[-1].read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["2", "-o", "fig2.gif"], "fig2.gif: a figure ends in one of .pdf, .png, .svg"),
+        (["2", "--format", "eps"], "fig2.eps: a figure ends in one of .pdf, .png, .svg"),
+        (["all", "-o", "all.pdf"], "all.pdf is one picture for 9 figures: give a folder"),
+        (["2", "-o", "fig2.pdf", "--format", "svg"], "fig2.pdf is no svg file"),
+    ],
+)
+@pytest.mark.usefixtures("idle")
+def test_pictures_that_cannot_be_written_are_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    fault: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["figure", *arguments]) == 2
+    assert fault in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -14,12 +14,21 @@ def add(verbs: Verbs) -> None:
     figure = verbs.add(
         "figure",
         figure_command,
-        "scan and draw a figure of the paper: map and PNG",
-        "zscan figure 2 -o results --points 200\nzscan figure all",
+        "scan and draw a figure of the paper: map and picture (PNG, PDF or SVG)",
+        "zscan figure 2 -o results --points 200\n"
+        "zscan figure 3 -o fig3.pdf --no-caption\n"
+        "zscan figure all --format svg",
     )
     figure.add_argument("number", help="number of the figure, or all")
     figure.add_argument(
-        "-o", "--output", default="results", metavar="DIR", help="folder (default results)"
+        "-o",
+        "--output",
+        default="results",
+        metavar="DIR|FILE",
+        help="folder (default results), or the picture to write: .pdf, .svg or .png",
+    )
+    figure.add_argument(
+        "--format", metavar="ENDING", help="of the pictures in a folder: png (default), pdf or svg"
     )
     figure.add_argument(
         "--points", type=int, metavar="K", help="points per axis (default: those of the card)"
@@ -31,6 +40,7 @@ def add(verbs: Verbs) -> None:
         metavar="NAME",
         help="draw these layers only: names, patterns, or paper for exactly what the paper used",
     )
+    _no_caption(figure)
     figure.add_argument(
         "--force", action="store_true", help="replace existing maps of another card"
     )
@@ -83,10 +93,13 @@ def add(verbs: Verbs) -> None:
     plot.add_argument("--style", nargs="+", metavar="NAME", help="matplotlib styles")
     plot.add_argument("--width", help="inches (default 6), or column, or double")
     options.overrides(plot, "any key of a [plot] table, e.g. thresholds.delta_a_mu=1")
-    plot.add_argument(
-        "--no-caption", action="store_true", help="leave out the line that tells the origin"
-    )
+    _no_caption(plot)
     plot.add_argument("--force", action="store_true", help="replace the map of another scan")
+
+
+def _no_caption(parser: argparse.ArgumentParser) -> None:
+    text = "leave out the line that tells the origin"
+    parser.add_argument("--no-caption", action="store_true", help=text)
 
 
 def figure_command(arguments: argparse.Namespace) -> None:
@@ -100,6 +113,8 @@ def figure_command(arguments: argparse.Namespace) -> None:
         force=arguments.force,
         overrides=arguments.set,
         constraints=arguments.constraints,
+        ending=arguments.format,
+        provenance=not arguments.no_caption,
     ):
         print(path)
 

@@ -10,9 +10,22 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from zscan.constraints import expand_constraints, is_projection
-from zscan.errors import CardError, Fault, NoEffectWarning, UnknownNameError, nearest
+from zscan.errors import (
+    CardError,
+    Fault,
+    NoEffectWarning,
+    ParameterError,
+    UnknownNameError,
+    nearest,
+)
 from zscan.results.figures import FIGURES, save
-from zscan.results.figures.picture import CAPTION, PICTURE, caption_path
+from zscan.results.figures.picture import (
+    CAPTION,
+    FORMATS,
+    PICTURE,
+    caption_path,
+    picture_format,
+)
 from zscan.results.figures.plot import FigureSpec
 from zscan.results.load import open_scan
 from zscan.results.outputs import Output, guard
@@ -21,6 +34,9 @@ from zscan.scans.interrupts import interruptible
 from zscan.scans.run import run_scan
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import map_outputs
+
+# Endings that ask for a picture which we do not write; any other name is that of a folder
+_OTHER_FORMATS = ("bmp", "eps", "gif", "jpeg", "jpg", "ps", "tif", "tiff", "webp")
 
 
 @interruptible()
@@ -32,9 +48,11 @@ def make_figure(
     force: bool = False,
     overrides: Sequence[str] = (),
     constraints: str | Sequence[str] | None = None,
+    ending: str | None = None,
+    provenance: bool = True,
 ) -> tuple[Path, ...]:
-    """Scan and draw figure `number` ("2", ...) into the folder `out`; returns the paths of the maps
-    and of the PNG; its caption is beside it. See `make_figures`."""
+    """Scan and draw figure `number` ("2", ...) into the folder or picture `out`; returns the paths
+    of the maps and of the picture; its caption is beside it. See `make_figures`."""
     made = make_figures(
         [number],
         out,
@@ -42,6 +60,8 @@ def make_figure(
         force=force,
         overrides=overrides,
         constraints=constraints,
+        ending=ending,
+        provenance=provenance,
     )
     return tuple(made)
 
@@ -54,35 +74,59 @@ def make_figures(
     force: bool = False,
     overrides: Sequence[str] = (),
     constraints: str | Sequence[str] | None = None,
+    ending: str | None = None,
+    provenance: bool = True,
 ) -> Iterator[Path]:
-    """Scan and draw figures into the folder `out`, one after the other; yields the paths of the
-    maps and of the PNG of each, beside which its caption is, as soon as it is there.
+    """Scan and draw figures, one after the other; yields the paths of the maps and of the picture
+    of each, beside which its caption is, as soon as it is there.
 
-    `points` overrides the number of points of every axis, `overrides` any keys of the cards
-    ("observables=current"). With `constraints`, such as "paper", only those of each card that are
-    among them are scanned and drawn, and projections. A finished map of the same card is drawn
-    again without a new scan, an interrupted one is resumed; a map of another card is kept unless
-    `force` (`ResumeMismatchError`). A PNG is replaced if zscan drew it. Raises, before any work,
-    `UnknownNameError` for a figure that does not exist and `ResultExistsError` for a file in the
-    way of any output that is not ours, `CardError` for changes after which the figure cannot be
-    drawn, and what `run_scan` raises."""
+    `out` is a folder, in which the pictures are figNUMBER.png, or with another `ending` ("pdf",
+    "svg"); or, for one figure, the picture itself, whose ending tells the format, with its maps
+    beside it. `points` overrides the number of points of every axis, `overrides` any keys of the
+    cards ("observables=current"). With `constraints`, such as "paper", only those of each card that
+    are among them are scanned and drawn, and projections. Without `provenance` no line in the
+    figure tells where it is from. A finished map of the same card is drawn again without a new
+    scan, an interrupted one is resumed; a map of another card is kept unless `force`
+    (`ResumeMismatchError`). A picture is replaced if zscan drew it. Raises, before any work,
+    `UnknownNameError` for a figure that does not exist, `ParameterError` for a picture that is none
+    of these formats or that several figures would share, `ResultExistsError` for a file in the way
+    of any output that is not ours, `CardError` for changes after which the figure cannot be drawn,
+    and what `run_scan` raises."""
     for number in numbers:
         if number not in FIGURES:
             raise UnknownNameError(f"unknown figure {number!r}: {nearest(number, FIGURES)}")
-    folder = Path(out)
+    folder, pictures, options = _places(numbers, out, ending)
     cards = dict.fromkeys(card for number in numbers for card in FIGURES[number].cards)
     outputs = [
         item for card in cards for item in map_outputs(folder / f"{card}.h5", may_exist=True)
     ]
-    for number in numbers:
-        picture = folder / f"fig{number}.png"
+    for picture in pictures.values():
         outputs.append(Output(picture, PICTURE, may_exist=True))
         outputs.append(Output(caption_path(picture), CAPTION, may_exist=True))
     guard(outputs, force=force)
     scans = {number: _scans(number, points, overrides, constraints) for number in numbers}
-    for number in numbers:
-        command = _command(number, points, overrides, constraints)
-        yield from _make(number, scans[number], folder, force, command)
+    for number, picture in pictures.items():
+        command = _command(number, points, overrides, constraints, options)
+        yield from _make(number, scans[number], picture, force, command, provenance)
+
+
+def _places(
+    numbers: Sequence[str], out: str | Path, ending: str | None
+) -> tuple[Path, dict[str, Path], list[str]]:
+    """The folder of the maps, the picture of each figure, and the options that ask for them."""
+    path = Path(out)
+    kind = path.suffix.removeprefix(".").lower()
+    if not path.is_dir() and (kind in FORMATS or kind in _OTHER_FORMATS):
+        picture_format(path)
+        if ending not in (None, kind):
+            raise ParameterError(f"{path} is no {ending} file: leave out one of the two")
+        if len(numbers) != 1:
+            raise ParameterError(f"{path} is one picture for {len(numbers)} figures: give a folder")
+        return path.parent, {numbers[0]: path}, ["-o", path.name]
+    pictures = {number: path / f"fig{number}.{ending or 'png'}" for number in numbers}
+    for picture in pictures.values():
+        picture_format(picture)
+    return path, pictures, [] if ending in (None, "png") else ["--format", ending]
 
 
 def _scans(
@@ -122,9 +166,10 @@ def _command(
     points: int | None,
     overrides: Sequence[str],
     constraints: str | Sequence[str] | None,
+    options: Sequence[str],
 ) -> str:
     """The command that makes a figure."""
-    parts = ["zscan", "figure", number]
+    parts = ["zscan", "figure", number, *options]
     parts += [] if points is None else ["--points", str(points)]
     parts += [part for change in overrides for part in ("--set", change)]
     names = [constraints] if isinstance(constraints, str) else constraints or []
@@ -145,10 +190,15 @@ def _undrawable(figure: FigureSpec, scan: ScanSpec, needed: Iterable[str]) -> It
 
 
 def _make(
-    number: str, scans: Sequence[ScanSpec], folder: Path, force: bool, command: str
+    number: str,
+    scans: Sequence[ScanSpec],
+    picture: Path,
+    force: bool,
+    command: str,
+    provenance: bool,
 ) -> tuple[Path, ...]:
     figure = FIGURES[number]
-    paths = [folder / f"{card}.h5" for card in figure.cards]
+    paths = [picture.parent / f"{card}.h5" for card in figure.cards]
     for scan, path in zip(scans, paths, strict=True):
         with warnings.catch_warnings():
             # Of its own models the paper also shows what sees nothing of them
@@ -157,8 +207,8 @@ def _make(
             run_scan(scan, path, resume=not force, force=force)
     with ExitStack() as stack:
         maps = [stack.enter_context(open_scan(path)) for path in paths]
-        picture = folder / f"fig{number}.png"
-        return (*paths, save(figure, maps, picture, command=command, force=True))
+        save(figure, maps, picture, command=command, provenance=provenance, force=True)
+        return (*paths, picture)
 
 
 def _selected(card: str, constraints: str | Sequence[str]) -> list[str]:

@@ -268,6 +268,7 @@ def save(
     path: str | Path,
     *,
     command: str | None = None,
+    provenance: bool = True,
     force: bool = False,
 ) -> Path:
     """Draw and write a picture whose metadata name the scans: spec hashes, zscan version, command
@@ -283,7 +284,8 @@ def save(
         "spec_hash": ", ".join(str(data.attrs["spec_hash"]) for data in maps),
         "command": command,
     }
-    picture = save_picture(draw(spec, maps, command=command), path, metadata, force=force)
+    figure = draw(spec, maps, command=command, provenance=provenance)
+    picture = save_picture(figure, path, metadata, force=force)
     save_caption(picture, caption, force=force)
     return picture
 
