@@ -345,7 +345,10 @@ def test_figures_3_to_6_draw_every_layer_that_exists(maps, number):
             {"borexino/region", "searches/NA64_NA642019imj/region", "nsi/region"},
             {"coherent/region", "nsi/region"},
         ],
-        "5": [{"d_mixing/region", "d_to_pi/projection", "searches/BaBar_TheBABAR2016rlg/region"}],
+        "5": [
+            {"d_mixing/region", "d_to_pi/projection", "searches/BaBar_TheBABAR2016rlg/region"}
+            | {f"{name}/projection" for name in FIGURES["5"].beyond}
+        ],
         "6": [{"borexino/region", "trident_ccfr/region", "kmunux/region"}] * 2,
     }[number]
     absent = {"4": [{"coherent/region"}, {"borexino/region", "searches/NA64_NA642019imj/region"}]}
@@ -366,6 +369,8 @@ def test_figures_3_to_6_draw_every_layer_that_exists(maps, number):
         ("fig4-right", "searches/NA62_CortinaGil2019nuo", 1.0, 0.06, 1.6e-4),
         ("fig5", "d_mixing", 5e-3, 0.1, 9.5e-5),
         ("fig5", "d_to_pi", 8e-6, 0.1, 4.4e-6),
+        ("fig5", "b_to_k_x_babar", 1.645, 0.1, 1.5e-6),
+        ("fig5", "k_to_pi_x_na62", 1.645, 0.05, 9.0e-9),
         ("fig6", "borexino", 1.166, 0.1, 1.05e-4),
         ("fig6", "trident_ccfr", 1.3688, 0.1, 1.67e-4),
         ("fig6", "trident_ccfr", 1.3688, 0.01, 1.17e-4),

@@ -101,6 +101,25 @@ def test_what_a_figure_cannot_show_is_named() -> None:
         curves.draw(axes, xr.Dataset({"observable/r": values}))
 
 
+@pytest.mark.parametrize(
+    ("number", "beyond"),
+    [
+        ("2", {"charm2", "n_eff"}),
+        ("5", {"b_to_k_x_babar", "b_to_k_x_belle2", "k_to_pi_x_na62"}),
+        ("6", {"charm2", "n_eff", "kmunux", "searches/BaBar_TheBABAR2016rlg"}),
+    ],
+)
+def test_the_selection_paper_keeps_what_the_paper_draws(number: str, beyond: set[str]) -> None:
+    (full, *_), (paper, *_), (more, *_) = (
+        zscan.scans.figure._scans(number, 4, (), selection)
+        for selection in (None, "paper", ["paper", next(iter(sorted(beyond)))])
+    )
+    left_out = set(full.constraints) - set(paper.constraints)
+    assert beyond <= left_out <= set(FIGURES[number].beyond)
+    assert set(more.constraints) - set(paper.constraints) == {min(beyond)}
+    assert set(paper.stored_observables) <= set(paper.constraints)
+
+
 @pytest.fixture
 def scanned(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the place of a scan of Fig 2 a small map of it."""

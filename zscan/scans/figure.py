@@ -139,7 +139,7 @@ def _scans(
     figure, scans = FIGURES[number], []
     resolution = [] if points is None else [f"axis.{axis}.num={points}" for axis in figure.axes]
     for card in figure.cards:
-        chosen = [] if constraints is None else _selected(card, constraints)
+        chosen = [] if constraints is None else _selected(card, constraints, figure.beyond)
         scans.append(load_card(card, [*resolution, *chosen, *overrides]))
         faults = list(_contradicting(figure, scans[-1], load_card(card))) if overrides else []
         faults += _undrawable(figure, scans[-1], read_card(card).table["axis"])
@@ -211,9 +211,16 @@ def _make(
         return (*paths, picture)
 
 
-def _selected(card: str, constraints: str | Sequence[str]) -> list[str]:
-    """Overrides that keep the constraints of a card that are selected, and projections."""
-    selected, spec = expand_constraints(constraints), load_card(card)
+def _selected(card: str, constraints: str | Sequence[str], beyond: Sequence[str]) -> list[str]:
+    """Overrides that keep the constraints of a card that are selected, and projections; what is
+    `beyond` the paper in the figure is none of "paper".
+    """
+    asked = [constraints] if isinstance(constraints, str) else list(constraints)
+    selected: set[str] = set()
+    for pattern in asked:
+        found = expand_constraints([pattern])
+        selected.update(found if pattern != "paper" else set(found) - set(beyond))
+    spec = load_card(card)
     left_out = {
         name for name in spec.constraints if name not in selected and not is_projection(name)
     }

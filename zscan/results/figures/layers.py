@@ -5,7 +5,7 @@ has the axes of the panel left, x before y. `absence(data)` says why a layer sho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -262,6 +262,12 @@ def rests_on(layer: Layer) -> tuple[str, ...]:
     if isinstance(layer, Backdrop):
         return tuple(item.constraint for item in layer.layers)
     return (layer.constraint,)
+
+
+def beyond_the_paper(layers: Iterable[Layer]) -> tuple[str, ...]:
+    """Constraints of the layers that are marked as what the paper does not use."""
+    marked = (item for item in layers if isinstance(item, Excluded | Projected) and item.beyond)
+    return tuple(item.constraint for item in marked)
 
 
 def level(layer: Layer, measured: Mapping[str, Any]) -> str:

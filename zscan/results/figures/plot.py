@@ -58,7 +58,8 @@ class FigureSpec:
     `axes` are those of the cards whose number of points sets the resolution. `size` is that of the
     whole figure [inches]. `legend` is where names that do not stand inside go: a location in the
     first panel, "cell" for the first free cell of the grid of panels, or "below"; None writes all
-    names into the panels. Panels share their axes."""
+    names into the panels. Panels share their axes. `beyond` are constraints of its cards that the
+    paper does not draw there."""
 
     number: str
     cards: tuple[str, ...]
@@ -69,6 +70,7 @@ class FigureSpec:
     size: tuple[float, float] = (5.2, 4.2)
     legend: str | tuple[float, float] | None = None
     sharey: bool = True
+    beyond: tuple[str, ...] = ()
 
 
 def draw(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from zscan.results.figures.layers import Band, Excluded, Projected
+from zscan.results.figures.layers import Band, Excluded, Projected, beyond_the_paper
 from zscan.results.figures.plot import FigureSpec, Panel
 from zscan.results.figures.words import title
 
@@ -41,6 +41,7 @@ SPEC = FigureSpec(
     axes=("m_X", "g_X"),
     panels=_panels,
     size=(6.0, 4.8),
+    beyond=beyond_the_paper(LAYERS),
     note=(
         "ATLAS (1906.09272) is absent: its curve is not available. NA62 K -> mu nu X is derived, "
         "not the published curve; the Belle II projections are scaled by luminosity, the other "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from zscan.results.figures.layers import Band, Excluded, Projected
+from zscan.results.figures.layers import Band, Excluded, Projected, beyond_the_paper
 from zscan.results.figures.plot import FigureSpec, Panel
 from zscan.results.figures.words import title
 
@@ -35,6 +35,7 @@ SPEC = FigureSpec(
     axes=("m_X", "g_X"),
     panels=_panels,
     size=(6.0, 4.8),
+    beyond=beyond_the_paper(LAYERS),
     note=(
         "The mixing is a choice: the value in the paper is not known. NSI bounds are provisional: "
         "the tables of arXiv:2009.14220 were not available. Layers with a dagger go beyond the "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from zscan.results.figures.layers import Band, Excluded
+from zscan.results.figures.layers import Band, Excluded, beyond_the_paper
 from zscan.results.figures.plot import FigureSpec, Panel
 from zscan.results.figures.words import title
 
@@ -38,6 +38,7 @@ SPEC = FigureSpec(
     panels=_panels,
     columns=2,
     size=(9.0, 4.6),
+    beyond=beyond_the_paper(LAYERS),
     note=(
         "A layer that does not exist in a panel is absent there. NSI bounds are provisional. "
         "Layers with a dagger go beyond the paper."

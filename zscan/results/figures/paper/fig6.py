@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from zscan.results.figures.layers import Band, Excluded
+from zscan.results.figures.layers import Band, Excluded, beyond_the_paper
 from zscan.results.figures.plot import FigureSpec, Panel
 from zscan.results.figures.words import title
 
@@ -33,6 +33,7 @@ SPEC = FigureSpec(
     panels=_panels,
     columns=2,
     size=(9.0, 4.6),
+    beyond=beyond_the_paper(LAYERS),
     note=(
         "Layers with a dagger go beyond the paper: searches recast with axial couplings "
         "(acceptance as for vector ones), K -> mu nu X with its 1/m_X^2 growth, CHARM-II, N_eff."
