@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from zscan.errors import (
     ResultExistsError,
 )
 from zscan.fit import FittedCard, card_problem, fit_card
-from zscan.results.figures.corner import draw_corner
+from zscan.results.figures.corner import draw_corner, save_corner
+from zscan.results.figures.picture import caption_path
+from zscan.results.fits import _every
 from zscan.results.schema import verify
 
 CARD: dict[str, Any] = {
@@ -66,15 +70,16 @@ def test_the_file_holds_the_fit_and_the_map(fitted: FittedCard) -> None:
     np.testing.assert_allclose(found, (low, high), rtol=1e-5)
     for name in fit.names:
         values, chi2 = fit.profiles[name]
-        assert values.size == chi2.size == 15
+        assert values.size == chi2.size == 4 * 14 + 1
+        assert (np.diff(values) > 0).all()
         assert chi2.min() > -1e-6
         assert values[0] < fit.best[name] < values[-1]
     a, b, plane = fit.planes["theory.delta_a_mu", "g_X"]
     assert plane.shape == (a.size, b.size)
     np.testing.assert_allclose(
-        plane.min(axis=0), fit.profiles["g_X"][1], atol=0.3
+        plane.min(axis=0), fit.profiles["g_X"][1][::4], atol=0.3
     )  # the grid is coarse
-    assert (plane.min(axis=0) > fit.profiles["g_X"][1] - 1e-6).all()
+    assert (plane.min(axis=0) > fit.profiles["g_X"][1][::4] - 1e-6).all()
     assert set(fit.summary["contributions"]) == {"delta_a_mu", "trident_ccfr"}
     with zscan.open_scan(fitted.map) as data:
         assert data["delta_chi2"].sizes == {"constraint": 2, "theory.delta_a_mu": 5, "g_X": 9}
@@ -88,6 +93,65 @@ def test_the_figure_shows_regions_and_its_origin(fitted: FittedCard) -> None:
     assert len(figure.axes) == 3
     drawn = {item.get_gid() for axes in figure.axes for item in (*axes.collections, *axes.lines)}
     assert {"profile/g_X", "profile/theory.delta_a_mu", "regions/theory.delta_a_mu/g_X"} <= drawn
+    caption = caption_path(fitted.figure).read_text()
+    assert "profile likelihood of delta_a_mu, trident_ccfr" in caption
+    lines = {text.get_gid() for text in figure.texts}
+    lines |= {figure._supxlabel.get_gid()}  # type: ignore[attr-defined]
+    assert "origin" in lines
+    assert all(len(text.get_text()) < 200 for text in figure.texts)
+    unsigned = draw_corner(zscan.open_fit(fitted.map), provenance=False)
+    assert unsigned._supxlabel is None  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("ending", ["pdf", "svg"])
+def test_the_figure_in_other_formats_has_text(
+    fitted: FittedCard, tmp_path: Path, ending: str
+) -> None:
+    fit = zscan.open_fit(fitted.map)
+    content = save_corner(fit, tmp_path / f"fit.{ending}").read_bytes()
+    assert content.startswith({"pdf": b"%PDF-", "svg": b"<?xml"}[ending])
+    assert b"zscan fit" in content
+    if ending == "svg":
+        assert b">best fit</text>" in content
+    else:  # a TrueType font, not outlines
+        assert b"/FontFile2" in content
+
+
+@pytest.mark.parametrize("values", [[0.1, 1.0], [1e-5, 1.0], [3e-4, 8e-4], [-2e-9, 3e-9]])
+def test_numbers_at_the_ticks_do_not_touch(fitted: FittedCard, values: list[float]) -> None:
+    fit = zscan.open_fit(fitted.map)
+    kind, spaced = ("log", np.geomspace) if values[0] > 0 else ("linear", np.linspace)
+    ends = np.array(spaced(*values, 15))
+    finer = np.array(spaced(*values, 57))
+    a, b = fit.names
+    wide = replace(
+        fit,
+        scales=dict.fromkeys(fit.names, kind),
+        profiles={name: (finer, fit.profiles[name][1]) for name in fit.names},
+        planes={(a, b): (ends, ends, fit.planes[a, b][2])},
+        best=dict.fromkeys(fit.names, float(ends[7])),
+    )
+    figure = draw_corner(wide)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            boxes = [
+                label.get_window_extent()
+                for label in axis.get_ticklabels()
+                if label.get_visible() and label.get_text()
+            ]
+            assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+            for box, name in ((box, axes) for box in boxes):
+                inside = name.get_window_extent()
+                assert axis is axes.yaxis or inside.x0 <= box.x0 < box.x1 <= inside.x1
+
+
+def test_a_plane_that_does_not_fit_its_profiles_is_refused(
+    fitted: FittedCard, tmp_path: Path
+) -> None:
+    assert _every(np.arange(57.0), 15, tmp_path).size == 15
+    with pytest.raises(ForeignFileError, match="a plane with 14 values on a profile with 57"):
+        _every(np.arange(57.0), 14, tmp_path)
 
 
 def test_the_table_is_printed(fitted: FittedCard) -> None:

@@ -13,7 +13,7 @@ from zscan.likelihood import log_likelihood
 from zscan.models import ModelType, load_model
 from zscan.models.parameters import warn_of_unit
 from zscan.references import label
-from zscan.results.text import aligned
+from zscan.results.text import aligned, jsonable
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,7 @@ class Evaluation:
 
     def to_table(self) -> dict[str, Any]:
         """JSON-able table; NaN becomes None."""
-        table = asdict(self)
-        for row in table["rows"]:
-            row |= {
-                key: None
-                for key, value in row.items()
-                if isinstance(value, float) and not math.isfinite(value)
-            }
+        table: dict[str, Any] = jsonable(asdict(self))
         return table
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -325,6 +325,51 @@ def table_2() -> str:
     for b in vector_bosons():
         lines.append(f"{b.name:10}  {b.su3:<7}  {b.Y!s:3}  {_signed(b.X):2}  {b.states}")
     return "\n".join(lines)
+
+
+def to_table() -> dict[str, Any]:
+    """Table 2, anomalies, breaking paths and vector bosons as a JSON-able table; fractions are
+    texts.
+
+    >>> to_table()["anomalies"]["SU(5)^3"]
+    '0'
+    """
+    fields = [
+        field._asdict() | {"components": [item._asdict() for item in components(field)]}
+        for field in FIELDS
+    ]
+    paths = {
+        name: [
+            {
+                "before": before.name,
+                "after": after.name,
+                "charges": {key: list(charge) for key, charge in after.charges.items()},
+                "5": [str(item) for item in decompose(FIVE, after)],
+                "24": [str(item) for item in decompose(ADJOINT, after)],
+                "massive": [str(item) for item in broken_roots(before, after)],
+            }
+            for before, after in pairwise(path)
+        ]
+        for name, path in PATHS.items()
+    }
+    table: dict[str, Any] = _texts(
+        {
+            "fields": fields,
+            "vector_bosons": [boson._asdict() for boson in vector_bosons()],
+            "anomalies": anomalies(),
+            "doublets": doublets(),
+            "paths": paths,
+        }
+    )
+    return table
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _texts(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_texts(item) for item in value]
+    return str(value) if isinstance(value, Fraction) else value
 
 
 def summary() -> str:

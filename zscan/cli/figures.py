@@ -28,9 +28,6 @@ def add(verbs: Verbs) -> None:
         help="folder (default results), or the picture to write: .pdf, .svg or .png",
     )
     figure.add_argument(
-        "--format", metavar="ENDING", help="of the pictures in a folder: png (default), pdf or svg"
-    )
-    figure.add_argument(
         "--points", type=int, metavar="K", help="points per axis (default: those of the card)"
     )
     options.overrides(figure, "override a key of its cards, e.g. observables=current")
@@ -40,7 +37,7 @@ def add(verbs: Verbs) -> None:
         metavar="NAME",
         help="draw these layers only: names, patterns, or paper for exactly what the paper used",
     )
-    _no_caption(figure)
+    options.picture(figure)
     figure.add_argument(
         "--force", action="store_true", help="replace existing maps of another card"
     )
@@ -93,13 +90,8 @@ def add(verbs: Verbs) -> None:
     plot.add_argument("--style", nargs="+", metavar="NAME", help="matplotlib styles")
     plot.add_argument("--width", help="inches (default 6), or column, or double")
     options.overrides(plot, "any key of a [plot] table, e.g. thresholds.delta_a_mu=1")
-    _no_caption(plot)
+    options.no_caption(plot)
     plot.add_argument("--force", action="store_true", help="replace the map of another scan")
-
-
-def _no_caption(parser: argparse.ArgumentParser) -> None:
-    text = "leave out the line that tells the origin"
-    parser.add_argument("--no-caption", action="store_true", help=text)
 
 
 def figure_command(arguments: argparse.Namespace) -> None:

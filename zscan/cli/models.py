@@ -33,7 +33,8 @@ def add(verbs: Verbs) -> None:
         "su5",
         su5_command,
         "vector muoquark of SU(5): charges of Table 2, anomalies, breaking chains, vector bosons",
-    )
+        "zscan su5\nzscan su5 --json",
+    ).add_argument("--json", action="store_true")
 
     charges = verbs.add(
         "charges",
@@ -97,6 +98,9 @@ def models_command(arguments: argparse.Namespace) -> None:
 def su5_command(arguments: argparse.Namespace) -> None:
     from zscan.charges import su5
 
+    if arguments.json:
+        print(json.dumps(su5.to_table(), indent=2))
+        return
     print(f"{su5.table_2()}\n\n{su5.summary()}")
 
 

@@ -80,6 +80,19 @@ def constraints(parser: argparse.ArgumentParser, names: Sequence[str] = ("--cons
     )
 
 
+def picture(parser: argparse.ArgumentParser) -> None:
+    """--format and --no-caption of a picture in a folder."""
+    text = "of the picture: png (default), pdf or svg"
+    parser.add_argument("--format", metavar="ENDING", help=text)
+    no_caption(parser)
+
+
+def no_caption(parser: argparse.ArgumentParser) -> None:
+    """--no-caption."""
+    text = "leave out the line in the figure that tells the origin"
+    parser.add_argument("--no-caption", action="store_true", help=text)
+
+
 def masses(parser: argparse.ArgumentParser) -> None:
     """--m_X_min and --m_X_max."""
     for name, default in (("min", 1e-3), ("max", 10.0)):

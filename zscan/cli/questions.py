@@ -117,8 +117,9 @@ def add(verbs: Verbs) -> None:
         "-o",
         "--output",
         metavar="OUT.h5",
-        help="file to write, with OUT.png (default results/NAME.h5)",
+        help="file to write, with OUT.png and its caption (default results/NAME.h5)",
     )
+    options.picture(fit)
     fit.add_argument(
         "--sample",
         action="store_true",
@@ -234,7 +235,14 @@ def fit_command(arguments: argparse.Namespace) -> None:
     from zscan.fit import fit_card
 
     overrides = [*arguments.set, *(["fit.sample={}"] if arguments.sample else [])]
-    found = fit_card(arguments.card, arguments.output, overrides=overrides, force=arguments.force)
+    found = fit_card(
+        arguments.card,
+        arguments.output,
+        overrides=overrides,
+        force=arguments.force,
+        ending=arguments.format or "png",
+        provenance=not arguments.no_caption,
+    )
     print(json.dumps(found.to_table(), indent=2) if arguments.json else found)
 
 

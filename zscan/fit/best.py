@@ -15,6 +15,7 @@ from zscan.fit.problem import Normal, Problem
 from zscan.optimise.solver import Found
 from zscan.optimise.starts import lattice, lowest
 from zscan.precision import in_float64
+from zscan.results.text import jsonable
 
 _SAME_CHI2 = 1e-3
 _SAME_PLACE = 1e-2  # of the range between the bounds
@@ -119,7 +120,8 @@ class FitResult:
             "degrees_of_freedom": self.degrees_of_freedom,
             "p_value": self.p_value,
         }
-        return _without_nan(table)
+        plain: dict[str, Any] = jsonable(table)
+        return plain
 
     def __str__(self) -> str:
         state = f"{self.starts_converged} of {self.starts} starts converged"
@@ -279,11 +281,3 @@ def _contributions(problem: Problem, values: Mapping[str, float]) -> dict[str, C
         own = float(delta_chi2) + likelihood.chi2_zero[name]
         found[name] = Contribution(prediction, str(measured), own, measured.pull(prediction))
     return found
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

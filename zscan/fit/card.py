@@ -21,9 +21,10 @@ from zscan.fit.problem import Normal, Parameter, Problem
 from zscan.fit.profiles import intervals, profile
 from zscan.precision import in_float64
 from zscan.results.figures.corner import save_corner
-from zscan.results.figures.picture import PICTURE
+from zscan.results.figures.picture import CAPTION, PICTURE, caption_path, picture_format
 from zscan.results.fits import LEVELS, FitFile, fit_tables, open_fit
 from zscan.results.outputs import Output, guard
+from zscan.results.text import jsonable
 from zscan.scans.axes import Number, Section, validate
 from zscan.scans.interrupts import interruptible
 from zscan.scans.run import run_scan
@@ -32,6 +33,7 @@ from zscan.scans.store import map_outputs
 from zscan.untrusted import creation_time, file_name
 
 _DRAWN = 1e-3  # accuracy of chi2 in a plane, which is for the eye
+_FINER = 4  # intervals of a profile in one of the planes: a line shows bends that a region does not
 _BEYOND = (
     1.7  # a plane reaches this far beyond the 95 % intervals: regions of two parameters are wider
 )
@@ -86,7 +88,7 @@ class FittedCard:
             "p_value": result.p_value,
             "intervals": self.intervals,
         }
-        plain: dict[str, Any] = _plain(table)
+        plain: dict[str, Any] = jsonable(table)
         return plain
 
     def __str__(self) -> str:
@@ -128,15 +130,19 @@ def fit_card(
     overrides: Sequence[str] | None = None,
     force: bool = False,
     progress: bool | None = None,
+    ending: str = "png",
+    provenance: bool = True,
 ) -> FittedCard:
     """Fit a card: OUT.h5 with the map of the card and the fit, OUT.png with its profiles and
-    regions.
+    regions and its caption beside it; with another `ending` ("pdf", "svg") OUT.pdf or OUT.svg.
+    Without `provenance` no line in the figure tells where it is from.
 
     A card of a fit is one of a scan: every axis is a free parameter between its min and max on its
     scale, and so is every profiled one; the map is the scan of the axes. A section [fit] may give
-    `starts` (128), `seed` (0), `points` of each profile and plane (41), tables `start` (values to
-    start from) and `prior` ("flat", "log-flat" or { mean, sigma }) by parameter, and `sample`
-    (draws, warmup, chains) for NUTS. Defaults: results/NAME.h5 and .png.
+    `starts` (128), `seed` (0), `points` of each axis of a plane (41; in a profile each step has
+    four parts), tables `start` (values to start from) and `prior` ("flat", "log-flat" or { mean,
+    sigma }) by parameter, and `sample` (draws, warmup, chains) for NUTS. Defaults: results/NAME.h5
+    and .png.
 
     Nothing is written, and `NotConvergedError` raised, when the fit has no minimum or the chains do
     not agree. Raises `CardError` for a faulty card, `ResultExistsError` if one of the files exists
@@ -147,8 +153,10 @@ def fit_card(
     problem, options, sampling = _problem(spec)
     creation_time()  # a bad environment is told before the work
     out = Path("results") / f"{spec.name}.h5" if out is None else file_name(out, "map")
-    figure = out.parent / f"{out.stem}.png"
-    guard([*map_outputs(out), Output(figure, PICTURE)], force=force)
+    figure = out.parent / f"{out.stem}.{ending}"
+    picture_format(figure)
+    pictures = [Output(figure, PICTURE), Output(caption_path(figure), CAPTION)]
+    guard([*map_outputs(out), *pictures], force=force)
     result = maximum_likelihood(problem, starts=options["starts"], seed=options["seed"])
     _ = result.parameters  # raises when there is no minimum
     found = {level: intervals(problem, result, cl=cl) for level, cl in LEVELS}
@@ -164,7 +172,7 @@ def fit_card(
         tables=fit_tables(content),
         command=shlex.join(["zscan", "fit", spec.label, *changes]),
     )
-    save_corner(open_fit(path), figure, force=force)
+    save_corner(open_fit(path), figure, provenance=provenance, force=force)
     return FittedCard(path, figure, result, found, samples)
 
 
@@ -220,16 +228,15 @@ def _content(
     samples: Samples | None,
     points: int,
 ) -> FitFile:
-    grids = {
-        name: _grid(problem, result, name, found["95"][name], points) for name in problem.names
+    units = {
+        name: _places(problem, result, name, found["95"][name], points) for name in problem.names
     }
-    profiles = {
-        name: (
-            grids[name],
-            profile(problem, {name: grids[name]}, result=result, starts=12).chi2 - result.chi2,
-        )
-        for name in problem.names
-    }
+    grids = {name: _values(problem, name, places) for name, places in units.items()}
+    profiles = {}
+    for name, places in units.items():
+        finer = _values(problem, name, _finer(places))
+        chi2 = profile(problem, {name: finer}, result=result, starts=12).chi2 - result.chi2
+        profiles[name] = (finer, chi2)
     planes = {}
     for a, b in combinations(problem.names, 2):
         plane = profile(problem, {a: grids[a], b: grids[b]}, result=result, starts=2, goal=_DRAWN)
@@ -260,11 +267,11 @@ def _content(
     )
 
 
-def _grid(
+def _places(
     problem: Problem, result: FitResult, name: str, interval: tuple[float, float], points: int
 ) -> np.ndarray:
-    """Values around the 95 % interval and the best fit, as far as the bounds allow, even on the
-    parameter's scale.
+    """Places between the bounds around the 95 % interval and the best fit, as far as the bounds
+    allow, even on the parameter's scale.
     """
     bounded = problem.bounded(name)
     centre = float(bounded.to_unit(result.parameters[name]))
@@ -274,17 +281,14 @@ def _grid(
         ends.append(min(max(centre + _BEYOND * (place - centre), 0.0), 1.0))
     units = np.linspace(ends[0], ends[1], points)
     units[np.argmin(np.abs(units - centre))] = centre
-    return np.asarray(bounded.from_unit(jnp.asarray(units)))
+    return units
 
 
-def _plain(value: Any) -> Any:
-    """Numbers and tables of them for JSON."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.bool_ | bool):
-        return bool(value)
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return value
+def _finer(places: np.ndarray) -> np.ndarray:
+    """Places with `_FINER` - 1 further ones in each interval."""
+    steps = np.arange((len(places) - 1) * _FINER + 1) / _FINER
+    return np.interp(steps, np.arange(len(places)), places)
+
+
+def _values(problem: Problem, name: str, places: np.ndarray) -> np.ndarray:
+    return np.asarray(problem.bounded(name).from_unit(jnp.asarray(places)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from zscan.results.files import access, new_file, require_space, storage
 from zscan.results.hdf5 import open_hdf5
 from zscan.results.layout import OK
 from zscan.results.outputs import Kind, Output, guard
-from zscan.results.text import aligned
+from zscan.results.text import aligned, jsonable
 from zscan.untrusted import TextError, file_name, read_bytes
 
 SCHEMA, SCHEMA_VERSION = "zscan-bounds", 1
@@ -171,11 +170,5 @@ BOUNDS = Kind("table of bounds", _require_ours)
 
 def bounds_json(bounds: xr.Dataset) -> str:
     """Everything as JSON: rows and summary; None in place of NaN, "inf" of infinity."""
-    rows = [{key: _plain(value) for key, value in row.items()} for row in bounds_rows(bounds)]
+    rows = jsonable(bounds_rows(bounds), infinity="inf")
     return json.dumps({"summary": bounds_summary(bounds), "rows": rows}, indent=2)
-
-
-def _plain(value: Any) -> Any:
-    if not isinstance(value, float) or math.isfinite(value):
-        return value
-    return None if math.isnan(value) else "inf"

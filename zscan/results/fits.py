@@ -24,10 +24,11 @@ class FitFile:
 
     `best` and `errors` by parameter name, `covariance` in the order of `names`,
     `intervals["68"][name]` (low, high), NaN where a bound is reached, `profiles[name]` (values,
-    chi2 above the minimum), `planes[a, b]` (values of a, of b, chi2 above the minimum with shape
-    (a, b)), `samples` by name (empty without any), `scales` ("linear", "log"), `summary` the JSON
-    table of the fit (goodness of fit by constraint, local minima, convergence, priors),
-    `attributes` the root attributes of the map in the same file, which `zscan.open_scan` reads."""
+    chi2 above the minimum), `planes[a, b]` (values of a, of b, every n-th of those of the profiles,
+    and chi2 above the minimum with shape (a, b)), `samples` by name (empty without any), `scales`
+    ("linear", "log"), `summary` the JSON table of the fit (goodness of fit by constraint, local
+    minima, convergence, priors), `attributes` the root attributes of the map in the same file,
+    which `zscan.open_scan` reads."""
 
     names: tuple[str, ...]
     best: dict[str, float]
@@ -112,7 +113,12 @@ def open_fit(path: str | Path) -> FitFile:
             kind, *parameters = name.removeprefix(f"{GROUP}/").split("/")
             if kind == "plane":
                 a, b = parameters
-                planes[a, b] = (profiles[a][0], profiles[b][0], numbers(f"plane/{a}/{b}"))
+                chi2 = numbers(f"plane/{a}/{b}")
+                on_a, on_b = (
+                    _every(profiles[name][0], size, path)
+                    for name, size in zip((a, b), chi2.shape, strict=True)
+                )
+                planes[a, b] = (on_a, on_b, chi2)
         samples = numbers("samples").T if f"{GROUP}/samples" in structure.tables else ()
         ends = {level: numbers(f"interval_{level}").tolist() for level, _ in LEVELS}
         return FitFile(
@@ -131,3 +137,12 @@ def open_fit(path: str | Path) -> FitFile:
             summary=json.loads(texts("summary")[0]),
             attributes={name: file.attrs[name] for name in file.attrs},
         )
+
+
+def _every(values: np.ndarray, size: int, path: Path) -> np.ndarray:
+    """The values of a plane with `size` of them, of those of a profile."""
+    step, left = divmod(len(values) - 1, size - 1) if size > 1 else (0, 1)
+    if left or not step:
+        problem = f"a plane with {size} values on a profile with {len(values)}"
+        raise ForeignFileError(f"{path}: the fit in it has {problem}")
+    return values[::step]

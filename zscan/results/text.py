@@ -1,8 +1,9 @@
-"""Tables as text, for people and as TOML."""
+"""Tables as text, for people, as TOML and for JSON."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -76,3 +77,20 @@ def human_bytes(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} TB"
+
+
+def jsonable(value: Any, infinity: Any = None) -> Any:
+    """A copy of a table of numbers and texts that JSON can hold: NaN becomes None, an infinite
+    number `infinity`, a number of NumPy a plain one, a tuple a list.
+
+    >>> jsonable({"a": (1, float("nan")), "b": {"c": float("inf")}}, infinity="inf")
+    {'a': [1, None], 'b': {'c': 'inf'}}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item, infinity) for key, item in value.items()}
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list | tuple):
+        return [jsonable(item, infinity) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else infinity
+    return value

@@ -225,7 +225,11 @@ def absences(layers: Sequence[Layer], data: xr.Dataset) -> Iterator[tuple[Layer,
 
 def write_origin(figure: Figure, command: str, maps: Sequence[xr.Dataset]) -> None:
     """The one line in a figure that tells where it is from."""
-    scans = ", ".join(str(data.attrs["spec_hash"])[:12] for data in maps)
+    write_line(figure, command, ", ".join(str(data.attrs["spec_hash"])[:12] for data in maps))
+
+
+def write_line(figure: Figure, command: str, scans: str) -> None:
+    """As `write_origin`, for the short hashes of the scans."""
     text = names.escaped(f"{command} · scan {scans}")
     figure.supxlabel(text, x=0.99, ha="right", fontsize=style.NOTE_SIZE, color="0.45", gid="origin")
 

@@ -88,9 +88,6 @@ BACKDROP = "#f1f1f1"
 LABEL_SIZE = 8.0  # points, of names inside a plot
 SMALLEST = 6.0
 NOTE_SIZE = 6.0  # of the line that tells the origin
-CAPTION_SIZE = 6.5  # of the caption of fits
-CAPTION_LINE = 0.125  # inches per line
-CAPTION_COLUMNS = 19.6  # characters per inch of figure width
 
 
 def colours(experiment: str) -> tuple[str, str]:
