@@ -2,6 +2,7 @@
 exact.
 """
 
+import json
 import math
 import subprocess
 import sys
@@ -358,3 +359,13 @@ def test_module_leaves_jax_alone():
         [sys.executable, "-c", "import sys, zscan.charges.su5; assert 'jax' not in sys.modules"],
         check=True,
     )
+
+
+def test_the_table_is_json_with_exact_fractions():
+    table = json.loads(json.dumps(su5.to_table()))
+    assert set(table["anomalies"].values()) == {"0"}
+    assert table["doublets"] == su5.doublets()
+    psi = table["fields"][0]
+    assert (psi["name"], psi["u1"]) == ("Psi_L", "-1/10")
+    assert [item["X"] for item in psi["components"]] == ["0", "-1", "1"]  # diag(0, 0, 0, -1, 1)
+    assert sum(boson["states"] for boson in table["vector_bosons"]) == (24 + 8 + 1) - (8 + 1 + 1)
