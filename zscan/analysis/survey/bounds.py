@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -181,6 +182,6 @@ def _crossing(ratio: np.ndarray, after: np.ndarray | None = None) -> np.ndarray:
     )
     safe = (low > 0) & (high > low)
     t = np.where(safe, np.log(np.where(safe, low, 1.0)), 0.0)
-    share = -t / np.where(safe, np.log(np.where(safe, high, np.e)) - t, 1.0)
+    share = -t / np.where(safe, np.log(np.where(safe, high, math.e)) - t, 1.0)
     edge = np.where(safe, log_g[before] + share * (log_g[first] - log_g[before]), log_g[first])
     return np.where(above.any(axis=2), np.exp(edge), np.nan)
