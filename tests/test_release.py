@@ -1,4 +1,4 @@
-"""What is published: one version everywhere, and a wheel that works beside its dependencies alone."""
+"""What is published: one version everywhere, and a wheel that works alone."""
 
 import os
 import re
@@ -78,15 +78,18 @@ def test_wheel_and_sdist(tmp_path):
         ).stdout
 
     assert run("--version") == f"zscan {zscan.__version__}\n"
-    assert "Lmu-Ltau" in run("list")
+    assert "Lmu-Ltau" in run("models")
     small = [f"axis.{name}.num=4" for name in ("m_X", "g_X")]
     run("run", "fig2", "-o", "plane.h5", "--set", small[0], "--set", small[1])
     run("verify", "plane.h5")
-    assert str(target) in subprocess.run(
-        [sys.executable, "-c", "import zscan; print(zscan.__file__)"],
-        cwd=tmp_path,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    assert (
+        str(target)
+        in subprocess.run(
+            [sys.executable, "-c", "import zscan; print(zscan.__file__)"],
+            cwd=tmp_path,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    )
