@@ -186,7 +186,8 @@ class Failing:
 
     def __init__(self, program: Any, errors: list[BaseException]) -> None:
         self.program, self.errors = program, errors
-        self.spec, self.last, self.calls = program.spec, {}, 0
+        self.spec, self.devices = program.spec, program.devices
+        self.last, self.calls = {}, 0
 
     def __call__(self, slices: Sequence[slice]) -> Any:
         self.calls += 1

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
-from jax import Array, lax
-from jax.sharding import NamedSharding, PartitionSpec
+from jax import Array
 
 from zscan.errors import Fault
 from zscan.likelihood import Likelihood
@@ -124,7 +123,6 @@ def find_minimum(
     parameters: Mapping[str, Array],
     profiled: Sequence[Profiled],
     shape: tuple[int, ...],
-    sharding: NamedSharding | None = None,
 ) -> Profile:
     """Minimise the sum of the finite delta chi2 over `profiled` at every point of a tile of
     `shape`.
@@ -135,10 +133,6 @@ def find_minimum(
     starts = jnp.asarray(lattice(max(item.starts for item in profiled), len(profiled)))
     starts = starts.reshape(*starts.shape, *[1] * len(shape))
     starts = jnp.broadcast_to(starts, (*starts.shape[:2], *shape))
-    if sharding is not None:
-        starts = lax.with_sharding_constraint(
-            starts, NamedSharding(sharding.mesh, PartitionSpec(None, None, *sharding.spec))
-        )
 
     def chi2(units: list[Array]) -> Array:
         values = {

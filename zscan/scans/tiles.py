@@ -133,18 +133,28 @@ class _Program:
         # Where devices were named the axes are put there, from whatever thread
         place = SingleDeviceSharding(devices[0]) if self.devices else None
         self.axis_shardings: list[Sharding | None] = [place] * len(self.block)
-        self.out_sharding: NamedSharding | None = None
+        self.shape = tuple(self.block)  # of what one device evaluates
+        evaluate = self._evaluate
         if len(devices) > 1:
             # The longest axis splits most evenly; it is padded so that it does.
             longest = int(np.argmax(self.block))
             self.block[longest] = -(-self.block[longest] // len(devices)) * len(devices)
             mesh = Mesh(np.array(devices), (_DEVICES,))
-            along = [_DEVICES if axis == longest else None for axis in range(len(self.block))]
-            self.axis_shardings = [NamedSharding(mesh, PartitionSpec()) for _ in self.block]
-            self.out_sharding = NamedSharding(mesh, PartitionSpec(*along))
-            self.axis_shardings[longest] = self.out_sharding
+            numbers = range(len(self.block))
+            along = PartitionSpec(*(_DEVICES if axis == longest else None for axis in numbers))
+            parts = tuple(along if axis == longest else PartitionSpec() for axis in numbers)
+            self.axis_shardings = [NamedSharding(mesh, part) for part in parts]
+            self.shape = tuple(
+                size // len(devices) if axis == longest else size
+                for axis, size in enumerate(self.block)
+            )
+            # Each device evaluates its part by itself: blocks and loops inside the kernels would
+            # otherwise gather from all
+            evaluate = jax.shard_map(
+                evaluate, mesh=mesh, in_specs=parts, out_specs=along, check_vma=False
+            )
         self.last: dict[str, list[Array]] = {}
-        self.compiled = jax.jit(self._evaluate, out_shardings=self.out_sharding)
+        self.compiled = jax.jit(evaluate)
 
     def __call__(self, slices: Sequence[slice]) -> Callable[[], Fields]:
         """Start the evaluation of a part of the grid of at most the block; the result waits for
@@ -182,10 +192,10 @@ class _Program:
                 }
             else:
                 parameters[axis.name] = values
-        shape, dtype = tuple(self.block), jnp.dtype(self.spec.dtype)
+        shape, dtype = self.shape, jnp.dtype(self.spec.dtype)
         profiled, likelihood = self.spec.profiled, self.spec.likelihood
         if profiled:
-            minimum = find_minimum(likelihood, parameters, profiled, shape, self.out_sharding)
+            minimum = find_minimum(likelihood, parameters, profiled, shape)
             parameters |= minimum.parameters
         terms, observables = likelihood.terms_and_observables(
             parameters, self.spec.stored_observables
