@@ -238,3 +238,34 @@ def test_completion_and_misspelt_verbs(capsys):
             main(wrong)
         assert done.value.code == 2
         assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("check", "broken.toml"),
+        ("run", "absent.toml"),
+        ("fit", "broken.toml"),
+        ("plot", "absent.h5"),
+        ("info", "absent.h5"),
+        ("cite", "absent.h5"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_cheap_to_tell_is_told_without_jax(tmp_path, arguments):
+    (tmp_path / "broken.toml").write_text("name = \n")
+    code = (
+        "import sys\nfrom zscan.cli import main\n"
+        "try: code = main(sys.argv[1:])\nexcept SystemExit as end: code = end.code\n"
+        "print(code, 'jax' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = "0 False" if arguments == ("--help",) else "2 False"
+    assert done.stdout.splitlines()[-1] == expected

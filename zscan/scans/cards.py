@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zscan.constraints import Constraint
-from zscan.constraints.own import place_of
 from zscan.errors import CardError, Fault, nearest
 from zscan.results.text import to_toml
 from zscan.untrusted import (
@@ -83,6 +81,10 @@ def shipped_cards() -> dict[str, Path]:
 
 def _named(value: Any) -> Any:
     """A copy of a table with the places of constraints in place of these."""
+    # Here, for a card without any: its faults are told before jax is imported
+    from zscan.constraints import Constraint
+    from zscan.constraints.own import place_of
+
     if isinstance(value, Mapping):
         return {key: _named(item) for key, item in value.items()}
     if isinstance(value, list):
