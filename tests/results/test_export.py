@@ -85,6 +85,16 @@ def test_hepdata_submission(path, tmp_path):
     assert out.read_bytes() == again.read_bytes()
 
 
+# The validator leaves files open, which Python tells when it collects them
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_submission_is_one_for_hepdata(path, tmp_path):
+    validator = pytest.importorskip("hepdata_validator.full_submission_validator")
+    out = export(path, "hepdata", tmp_path / "a.zip", constraints=["trident_c*", "delta_a_mu"])
+    check = validator.FullSubmissionValidator()
+    assert check.validate(archive=str(out)), check.get_messages()
+
+
 def test_netcdf_is_the_whole_map(path, tmp_path):
     out = export(path, "netcdf", tmp_path / "map.nc")
     with xr.open_dataset(out, engine="h5netcdf") as data, zscan.open_scan(path) as ours:
