@@ -25,7 +25,7 @@ from jax import Array
 
 import zscan
 from zscan.kernels import coherent
-from zscan.kernels._coherent_csi import DATA
+from zscan.kernels._coherent_csi import DATA, PULL_ERRORS
 
 zscan.enable_x64()
 _STEPS, _REPEATS = 6, 3
@@ -41,7 +41,7 @@ def textbook(m_X: Array, *g: Array) -> Array:
     data = DATA
     signal = coherent.expected_events(m_X, *g)
     parts = jnp.stack([signal, jnp.asarray(data.neutrons), jnp.asarray(data.steady)])
-    counts, penalty = jnp.asarray(data.counts), 2 / jnp.asarray(coherent.PULL_ERRORS) ** 2
+    counts, penalty = jnp.asarray(data.counts), 2 / jnp.asarray(PULL_ERRORS) ** 2
     x = jnp.array([jnp.minimum(1.0, 120 / signal.sum()), 1.0, 1.0])
     for _ in range(_STEPS):
         expected = jnp.tensordot(x, parts, axes=1)
