@@ -67,9 +67,9 @@ def test_wheel_and_sdist(tmp_path):
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environment |= {"PYTHONPATH": str(target), "ZSCAN_CACHE": "off"}
 
-    def run(*arguments: str) -> str:
+    def python(*arguments: str) -> str:
         return subprocess.run(
-            [sys.executable, "-m", "zscan", *arguments],
+            [sys.executable, *arguments],
             cwd=tmp_path,
             env=environment,
             check=True,
@@ -77,19 +77,12 @@ def test_wheel_and_sdist(tmp_path):
             text=True,
         ).stdout
 
+    def run(*arguments: str) -> str:
+        return python("-m", "zscan", *arguments)
+
     assert run("--version") == f"zscan {zscan.__version__}\n"
     assert "Lmu-Ltau" in run("models")
     small = [f"axis.{name}.num=4" for name in ("m_X", "g_X")]
     run("run", "fig2", "-o", "plane.h5", "--set", small[0], "--set", small[1])
     run("verify", "plane.h5")
-    assert (
-        str(target)
-        in subprocess.run(
-            [sys.executable, "-c", "import zscan; print(zscan.__file__)"],
-            cwd=tmp_path,
-            env=environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-    )
+    assert str(target) in python("-c", "import zscan; print(zscan.__file__)")

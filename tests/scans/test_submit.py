@@ -126,7 +126,7 @@ def test_a_task_starts_again_when_it_is_stopped_and_not_for_ever(folder: Path) -
 
 def test_without_sbatch_nothing_is_written(folder: Path) -> None:
     with pytest.raises(BatchError, match="sbatch is not here"):
-        submit_scan("small.toml", 2, folder / "new" / "map.h5")
+        submit_scan(prepare_submission("small.toml", 2, folder / "new" / "map.h5"))
     assert not (folder / "new").exists()
 
 
@@ -181,14 +181,15 @@ def test_what_is_submitted_is_recorded_and_not_submitted_twice(folder: Path) -> 
     stand_in(folder, "sbatch", "case $* in *afterany*) echo 13 ;; *) echo '12;cluster' ;; esac")
     stand_in(folder, "squeue", "echo '1|PENDING'; echo '2|RUNNING'")
     out = folder / "map.h5"
-    _, jobs = submit_scan("small.toml", 2, out, options=["--qos=q"], command="zscan submit ...")
+    given = prepare_submission("small.toml", 2, out, options=["--qos=q"])
+    jobs = submit_scan(given, "zscan submit ...")
     assert (jobs.array, jobs.merge, jobs.tiles, jobs.shards) == ("12", "13", 4, 2)
     assert load_jobs(out) == jobs
     array, merge = (folder / "sbatch.said").read_text().splitlines()
     assert array == f"--parsable --qos=q {jobs_folder(out)}/array.sh"
     assert merge == f"--parsable --qos=q --dependency=afterany:12 {jobs_folder(out)}/merge.sh"
     with pytest.raises(ResultExistsError, match="job 12 of an earlier submission"):
-        submit_scan("small.toml", 2, out)
+        submit_scan(given)
     status = scan_status(out)
     assert [item.state for item in status.shards] == ["waiting", "running"]
     assert (status.state, status.done, status.tiles) == ("running", 0, 4)
@@ -211,7 +212,7 @@ def test_an_array_whose_merge_is_refused_is_taken_back(folder: Path) -> None:
     stand_in(folder, "sbatch", refused)
     stand_in(folder, "scancel", "exit 0")
     with pytest.raises(BatchError, match="not submitted: sbatch: error: no"):
-        submit_scan("small.toml", 2, "map.h5")
+        submit_scan(prepare_submission("small.toml", 2, "map.h5"))
     assert (folder / "scancel.said").read_text() == "12\n"
     assert load_jobs(folder / "map.h5") is None
 
@@ -220,10 +221,10 @@ def test_jobs_are_not_submitted_over_what_is_there(folder: Path) -> None:
     stand_in(folder, "sbatch", "echo 12")
     run_scan("small.toml", "map.h5", shard=(1, 4), progress=False)
     with pytest.raises(ResumeMismatchError, match=r"axis\.m_X\.num"):
-        submit_scan("small.toml", 2, "map.h5", overrides=["axis.m_X.num=9"])
+        submit_scan(prepare_submission("small.toml", 2, "map.h5", overrides=["axis.m_X.num=9"]))
     run_scan("small.toml", "map.h5", resume=True, progress=False)
     with pytest.raises(ResultExistsError, match="nothing to submit"):
-        submit_scan("small.toml", 2, "map.h5")
+        submit_scan(prepare_submission("small.toml", 2, "map.h5"))
     assert not (folder / "sbatch.said").exists()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from zscan.cli import options
 from zscan.cli.options import Verbs
+from zscan.scans.options import RESTARTS
 
 
 def add(verbs: Verbs) -> None:
@@ -37,9 +38,9 @@ def add(verbs: Verbs) -> None:
     submit.add_argument(
         "--restarts",
         type=int,
-        default=10,
+        default=RESTARTS,
         metavar="K",
-        help="how often a task that is stopped or killed starts again (default 10)",
+        help=f"how often a task that is stopped or killed starts again (default {RESTARTS})",
     )
     submit.add_argument("--strict", action="store_true", help="as of zscan run")
     submit.add_argument(
@@ -78,21 +79,20 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def submit_command(arguments: argparse.Namespace) -> None:
     from zscan.scans.submit import prepare_submission, submit_scan
 
-    given = {
-        "overrides": arguments.set,
-        "options": arguments.sbatch,
-        "restarts": arguments.restarts,
-        "device": arguments.device,
-        "strict": arguments.strict,
-    }
+    found = prepare_submission(
+        arguments.card,
+        arguments.shards,
+        arguments.output,
+        overrides=arguments.set,
+        options=arguments.sbatch,
+        restarts=arguments.restarts,
+        device=arguments.device,
+        strict=arguments.strict,
+    )
     if arguments.dry_run:
-        found = prepare_submission(arguments.card, arguments.shards, arguments.output, **given)
         print(found)
     else:
-        command = shlex.join(["zscan", *arguments.argv])
-        found, jobs = submit_scan(
-            arguments.card, arguments.shards, arguments.output, command=command, **given
-        )
+        jobs = submit_scan(found, shlex.join(["zscan", *arguments.argv]))
         print(f"{jobs.array} {jobs.merge}")
         print(
             f"zscan: job {jobs.array} computes {jobs.shards} shards, job {jobs.merge} merges them "

@@ -18,6 +18,7 @@ from zscan.cli import cluster, figures, limits, models, questions, scans
 from zscan.cli.options import Command, Parser, Verbs
 from zscan.compilation import keep_programs
 from zscan.errors import ParameterError, ZscanError, clipped, message, nearest, shown
+from zscan.scans.cards import read_card
 from zscan.scans.interrupts import EXIT_CODE, exit_at_second_signal, interruptible
 from zscan.untrusted import file_name
 
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         keep_programs()
         with warnings.catch_warnings(), _logged():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
+            if "card" in arguments:
+                read_card(arguments.card)  # its faults are told before the verb imports jax
             command: Command = arguments.command
             command(arguments)
     except ZscanError as error:

@@ -105,15 +105,6 @@ def n_sigma(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n_sigma", type=float, default=2.0, help=text)
 
 
-def readable(card: str) -> None:
-    """Tell of a card that is no file or no TOML before jax is imported, which takes seconds; raises
-    `CardError`.
-    """
-    from zscan.scans.cards import read_card
-
-    read_card(card)
-
-
 def parameter(text: str) -> tuple[str, float]:
     """NAME=VALUE with a number."""
     name, _, value = text.partition("=")

@@ -232,7 +232,6 @@ def bounds_command(arguments: argparse.Namespace) -> None:
 
 
 def fit_command(arguments: argparse.Namespace) -> None:
-    options.readable(arguments.card)
     from zscan.fit import fit_card
 
     overrides = [*arguments.set, *(["fit.sample={}"] if arguments.sample else [])]

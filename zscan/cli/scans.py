@@ -118,7 +118,6 @@ def add(verbs: Verbs) -> None:
 
 
 def run_command(arguments: argparse.Namespace) -> None:
-    options.readable(arguments.card)
     from zscan.scans import run
     from zscan.scans.store import tile_folder
 
@@ -153,7 +152,6 @@ def run_command(arguments: argparse.Namespace) -> None:
 
 
 def check_command(arguments: argparse.Namespace) -> None:
-    options.readable(arguments.card)
     from zscan.scans.check import check_card
 
     found = check_card(arguments.card, arguments.set)

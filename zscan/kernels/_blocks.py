@@ -17,8 +17,8 @@ def in_blocks(function: Callable[..., Array], block: int) -> Callable[..., Array
     """function(*parts) -> (rows, n) for parts of shape (k, n), by blocks of n: `block` points at a
     time on a CPU, 2^20 elsewhere.
 
-    Points must not mix in `function`. A vmap outside joins its axis
-    to n, which is cut into blocks just the same."""
+    Points must not mix in `function`. A vmap outside joins its axis to n, which is cut into blocks
+    just the same."""
 
     @custom_vmap
     def blocked(*parts: Array) -> Array:

@@ -111,14 +111,15 @@ def _best_scales_jvp(
     """Implicit function theorem: the gradient of chi2 stays zero."""
     scales = _best_scales(*signal)
 
+    def sums(*signal: Array) -> Sums:
+        return _sums(scales, *(part / _STEADY[:, None] for part in signal))
+
     def gradient(*signal: Array) -> tuple[Array, ...]:
         total = _total(*signal)
-        shapes = signal[0] / _STEADY[:, None], signal[1] / _STEADY[:, None]
-        return _gradient(scales, total, jnp.ones_like(total), _sums(scales, *shapes))
+        return _gradient(scales, total, jnp.ones_like(total), sums(*signal))
 
     change = jax.jvp(gradient, signal, tangents)[1]
-    shapes = signal[0] / _STEADY[:, None], signal[1] / _STEADY[:, None]
-    moves = _solve(_hessian(_sums(scales, *shapes)), change)
+    moves = _solve(_hessian(sums(*signal)), change)
     A, B, C = (-scale * move for scale, move in zip(scales, moves, strict=True))
     return scales, (A, B, C)
 

@@ -91,8 +91,13 @@ class MapWriter:
     def leave_out(self, tile: Tile) -> None:
         """Fill a tile that was not computed with NaN and status 0."""
         rows = {field.name: empty_rows(field, tile.shape) for field in self.header.fields}
-        self.put(tile, rows, {name: row_digests(values) for name, values in rows.items()})
+        self.put(tile, rows, digests_of(rows))
         self.missing.append(tile.index)
+
+
+def digests_of(rows: Rows) -> Digests:
+    """The `row_digests` of every field."""
+    return {name: row_digests(values) for name, values in rows.items()}
 
 
 def checked_rows(tile: Tile, source: TileSource) -> tuple[Rows, Digests]:
@@ -100,7 +105,7 @@ def checked_rows(tile: Tile, source: TileSource) -> tuple[Rows, Digests]:
     it should have.
     """
     rows, promised = source.read(tile)
-    found = {name: row_digests(values) for name, values in rows.items()}
+    found = digests_of(rows)
     wrong = sorted(name for name in {*found, *promised} if found.get(name) != promised.get(name))
     if wrong:
         raise CorruptFileError(

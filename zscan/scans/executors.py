@@ -16,8 +16,7 @@ import numpy as np
 
 from zscan.errors import ParameterError, nearest
 from zscan.results.grid import Tile
-from zscan.results.layout import row_digests
-from zscan.results.schema import Digests, Rows
+from zscan.results.schema import Digests, Rows, digests_of
 from zscan.scans.progress import Progress
 from zscan.scans.spec import ScanSpec
 from zscan.scans.store import TileStore
@@ -74,7 +73,7 @@ class Inline:
 
     def _write(self, tile: Tile, evaluated: Callable[[], dict[str, list[np.ndarray]]]) -> int:
         rows = evaluated()
-        digests = {name: row_digests(values) for name, values in rows.items()}
+        digests = digests_of(rows)
         self.store.write(tile, rows, digests)
         self.sink.put(tile, rows, digests)
         return math.prod(tile.shape)

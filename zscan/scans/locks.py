@@ -110,11 +110,15 @@ def _wait_for_turn(out: Path, own: Path, claim: Claim) -> None:
     while True:
         waiting = False
         for path, other, held in _others(out, own):
-            if claim.shard is not None and other.shard is not None:
-                if claim.shard == other.shard and not told:
-                    told = True
-                    text = f"{out}: {other}, the same shard: the work is done twice"
-                    warnings.warn(text, DoubleWorkWarning, stacklevel=6)
+            shards = claim.shard is not None and other.shard is not None
+            if shards and (told or claim.shard != other.shard):
+                continue  # who is in nobody's way is not asked for, which takes a batch system time
+            if _ended_with_its_job(path, other):
+                continue
+            if shards:
+                told = True
+                text = f"{out}: {other}, the same shard: the work is done twice"
+                warnings.warn(text, DoubleWorkWarning, stacklevel=6)
             elif held or path.name < own.name:
                 raise BusyError(
                     f"{out} is in use: {other}; wait until it ends, or end it (its lock: {path})"
@@ -144,30 +148,31 @@ def _others(out: Path, own: Path) -> Iterator[tuple[Path, Claim, bool]]:
             continue  # ended just now
         except OSError:
             text = "\n"  # who cannot be asked holds the map
-        claim = _claim(text, int(match[1]), match[2])
-        if match[2] != socket.gethostname() and _job_is_over(claim):
-            discard(path)
-            continue
-        yield path, claim, text.endswith("\n")
+        yield path, _claim(text, int(match[1]), match[2]), text.endswith("\n")
 
 
-def _job_is_over(claim: Claim) -> bool:
+def _ended_with_its_job(path: Path, claim: Claim) -> bool:
     """Whether a process of another host belonged to a batch job that has ended or, being this one,
-    has started again.
+    has started again; its lock is removed then.
     """
-    if claim.place is None:
+    if claim.place is None or claim.host == socket.gethostname():
         return False
     job, restarts = claim.place
     own = slurm.own_place()
     if own is not None and own.job == job:
-        return restarts < own.restarts
-    return slurm.is_over(job) is True
+        ended = restarts < own.restarts
+    else:
+        ended = slurm.is_over(job) is True
+    if ended:
+        discard(path)
+    return ended
 
 
 def claims(out: Path) -> list[Claim]:
     """The living processes that hold the map `out`, or ask for it."""
     out = Path(os.path.realpath(out))
-    return [claim for _, claim, _ in _others(out, out)] if out.parent.is_dir() else []
+    others = _others(out, out) if out.parent.is_dir() else ()
+    return [claim for path, claim, _ in others if not _ended_with_its_job(path, claim)]
 
 
 def _claim(text: str, pid: int, host: str) -> Claim:

@@ -52,6 +52,7 @@ _OF_THE_ARRAY = _GPU | frozenset(
 _WITHOUT_VALUE = frozenset(["--exclusive", "--wait", "--test-only"])
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 _SHORTEST = 5  # s
+RESTARTS = 10  # of a task, unless a user says otherwise
 
 
 def require_allowed(options: Sequence[str]) -> None:

@@ -237,11 +237,9 @@ def _advice(
             f"wait: its jobs are in the queue (squeue --jobs {jobs.array})" if jobs else "wait",
         )
     if state == "ready":
-        merging = jobs is not None and slurm.is_over(jobs.merge) is False
-        wait = "wait: all tiles are there, and job {} merges them".format(
-            jobs.merge if jobs else ""
-        )
-        return (wait if merging else f"all tiles are there: zscan merge {_quoted(out)}",)
+        if jobs is not None and slurm.is_over(jobs.merge) is False:
+            return (f"wait: all tiles are there, and job {jobs.merge} merges them",)
+        return (f"all tiles are there: zscan merge {_quoted(out)}",)
     lost = [item for item in shards if item.state in ("failed", "stopped")]
     command = "zscan run CARD" if store is None else store.header.attributes["command"]
     advice = [f"what is missing or damaged is computed by: {command} -o {_quoted(out)} --resume"]

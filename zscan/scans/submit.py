@@ -23,14 +23,13 @@ from zscan.results.outputs import Output, guard, target_of
 from zscan.scans import slurm
 from zscan.scans.header import map_header
 from zscan.scans.jobs import ARRAY, JOBS, MERGE, RECORD, Jobs, jobs_folder, load_jobs
-from zscan.scans.options import for_merge, notice, requests_gpu, require_allowed
+from zscan.scans.options import RESTARTS, for_merge, notice, requests_gpu, require_allowed
 from zscan.scans.run import is_complete
 from zscan.scans.shards import check_count, finer_tiles
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import TileStore, map_outputs, require_same_spec
 from zscan.untrusted import creation_time, file_name
 
-RESTARTS = 10
 _MAX_SHARDS = 100_000
 _NOTICE = 120  # s before the end of its time at which a task is told to stop
 _FEW = 4  # tiles of a shard below which it is said that they are few
@@ -40,19 +39,18 @@ _KEPT = ("ZSCAN_LIMITS", "SOURCE_DATE_EPOCH", "PYTHONPATH", "XDG_DATA_HOME")
 
 @dataclass(frozen=True)
 class Submission:
-    """Job scripts of a scan in `shards` shards of `tiles` tiles, with the options that `sbatch`
-    gets for each; `advice` is what a user should know.
+    """Job scripts of a scan in `shards` shards, with the options that `sbatch` gets for each;
+    `advice` is what a user should know.
     """
 
+    spec: ScanSpec
     out: Path
     shards: int
-    tiles: int
     array: str
     merge: str
     array_options: tuple[str, ...]
     merge_options: tuple[str, ...]
     advice: tuple[str, ...]
-    spec_hash: str
 
     def __str__(self) -> str:
         folder = jobs_folder(self.out)
@@ -77,7 +75,17 @@ def prepare_submission(
     device: str | None = None,
     strict: bool = False,
 ) -> Submission:
-    """The job scripts of `submit_scan`; nothing is written."""
+    """A scan as a job array of `shards` shards, and a merge that waits for them; nothing is
+    written.
+
+    `card`, `out`, `overrides`, `device` and `strict` as for `run_scan`; `options` are those of
+    sbatch for the array, and for the merge without what asks for accelerators. Every task keeps
+    what it has done: it is started again, at most `restarts` times, after the notice before its
+    time is up, after SIGKILL, and by SLURM itself after preemption or the loss of a node. With a
+    `device` other than "cpu", which a card may name, too, each task gets a GPU of its own, unless
+    `options` ask for some. Compiled programs are shared through `ZSCAN_CACHE`. Paths are as seen
+    from the current folder, in which the jobs run. Raises `CardError`, and `ParameterError` for
+    more shards than tiles and for options that are not a user's to give."""
     if not 1 <= shards <= _MAX_SHARDS:
         raise ParameterError(f"{shards} shards; allowed: 1 to {_MAX_SHARDS}")
     if not 0 <= restarts <= 1000:
@@ -96,55 +104,25 @@ def prepare_submission(
     lines = [f"#SBATCH --array=1-{shards}", f"#SBATCH --signal=TERM@{seconds}"]
     lines += ["#SBATCH --gpus-per-task=1"] if gpu else []
     return Submission(
+        spec=spec,
         out=out,
         shards=shards,
-        tiles=spec.grid.count,
         array=_array_script(spec, out, shards, run, lines, restarts),
         merge=_merge_script(spec, out),
         array_options=tuple(options),
         merge_options=tuple(for_merge(options)),
         advice=(*advice, *_advice(spec.grid, shards)),
-        spec_hash=spec.hash,
     )
 
 
-def submit_scan(
-    card: str | Path,
-    shards: int,
-    out: str | Path | None = None,
-    *,
-    overrides: Sequence[str] | None = None,
-    options: Sequence[str] = (),
-    restarts: int = RESTARTS,
-    device: str | None = None,
-    strict: bool = False,
-    command: str = "",
-) -> tuple[Submission, Jobs]:
-    """Submit a scan to SLURM as a job array of `shards` shards and a merge that waits for them.
+def submit_scan(given: Submission, command: str = "") -> Jobs:
+    """Submit what `prepare_submission` gave to SLURM: a job array, and a merge that waits for it.
 
-    `card`, `out`, `overrides`, `device` and `strict` as for `run_scan`; `options` are those of
-    sbatch for the array, and for the merge without what asks for accelerators. Every task keeps
-    what it has done: it is started again, at most `restarts` times, after the notice before its
-    time is up, after SIGKILL, and by SLURM itself after preemption or the loss of a node. With a
-    `device` other than "cpu" each task gets a GPU of its own, unless `options` ask for some.
-    Compiled programs are shared through `ZSCAN_CACHE`. A card may name the device, too.
-
-    Scripts, logs and jobs.json lie in OUT.h5.jobs/; paths are as seen from the current folder, in
-    which the jobs run. Raises `BatchError` where there is no SLURM, before anything is written, or
-    if it refuses; `ParameterError` for more shards than tiles; `ResultExistsError` if the map is
-    there or its jobs still run; else as `run_scan`."""
-    given = prepare_submission(
-        card,
-        shards,
-        out,
-        overrides=overrides,
-        options=options,
-        restarts=restarts,
-        device=device,
-        strict=strict,
-    )
+    `command` is recorded. Scripts, logs and jobs.json lie in OUT.h5.jobs/. Raises `BatchError`
+    where there is no SLURM, before anything is written, or if it refuses; `ResultExistsError` if
+    the map is there or its jobs still run; else as `run_scan`."""
     slurm.require_sbatch()
-    _require_free(given, load_card(card, overrides))
+    _require_free(given)
     folder = jobs_folder(target_of(given.out))
     guard([*map_outputs(given.out, may_exist=True), Output(folder, JOBS, may_exist=True)])
     with storage(folder, 0):
@@ -159,13 +137,15 @@ def submit_scan(
         slurm.cancel(array)
         raise
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    jobs = Jobs(shards, given.tiles, array, merge, command, given.spec_hash, since, folder)
+    spec = given.spec
+    jobs = Jobs(given.shards, spec.grid.count, array, merge, command, spec.hash, since, folder)
     write_file(folder / RECORD, [jobs.text().encode()])
-    return given, jobs
+    return jobs
 
 
-def _require_free(given: Submission, spec: ScanSpec) -> None:
+def _require_free(given: Submission) -> None:
     """Raise unless the jobs may start: no map, no tiles of another scan, no jobs of before."""
+    spec = given.spec
     target, _ = guard(map_outputs(given.out, may_exist=True))
     store = TileStore(target.path, spec.hash, spec.canonical(), map_header(spec, ""))
     if target.exists and is_complete(target.path, store, allow_version_change=False):

@@ -18,8 +18,7 @@ from typing import Any
 
 from zscan import errors
 from zscan.errors import CardError, CorruptFileError, ParameterError, StorageError, ZscanError
-from zscan.results.layout import row_digests
-from zscan.results.schema import Digests, Rows
+from zscan.results.schema import Digests, Rows, digests_of
 from zscan.scans.agreement import require_same_versions
 from zscan.scans.cards import TABLE_LABEL
 from zscan.scans.devices import using
@@ -86,7 +85,7 @@ class Worker:
         """Number, rows (None: they were written) and digests of a tile."""
         tile = self.evaluator.grid.tile(index)
         rows = self.evaluator(tile)()
-        digests = {name: row_digests(values) for name, values in rows.items()}
+        digests = digests_of(rows)
         if self.store is None:
             return index, rows, digests
         self.store.write(tile, rows, digests)

@@ -24,6 +24,7 @@ from zscan.analysis.survey.engine import (
 from zscan.charges.patterns import Patterns, patterns
 from zscan.constraints import Asked, Observables, observable_set
 from zscan.precision import in_float64
+from zscan.results.text import jsonable
 
 _COUPLINGS = np.geomspace(1e-8, 1.0, 81)
 _SHOWN = 12
@@ -57,9 +58,9 @@ class CouplingBounds:
             self.patterns.names, *columns, strict=True
         ):
             rows[name] = {
-                "g_X": [float(bound) if np.isfinite(bound) else None for bound in bounds],
+                "g_X": jsonable(bounds),
                 "constraint": [self.constraints[k] if k >= 0 else None for k in setters],
-                "smallest": [float(bound) if np.isfinite(bound) else None for bound in smallest],
+                "smallest": jsonable(smallest),
                 "first": [self.constraints[k] if k >= 0 else None for k in first],
             }
         masses = self.masses.tolist()

@@ -22,6 +22,7 @@ from zscan.models import Model
 from zscan.results.grid import Tile
 from zscan.results.layout import MapCoordinate, MapHeader
 from zscan.results.load import open_scan
+from zscan.results.text import jsonable
 
 DEFAULT = "2sigma/published"
 """The choice of a survey when none is named: published limits, two standard deviations of g-2."""
@@ -172,7 +173,6 @@ class Survey:
     def row(self, name: str) -> dict[str, Any]:
         """JSON-able summary of a pattern."""
         point, i = self.point(name), self.patterns.index(name)
-        known = {key: value if value == value else None for key, value in vars(point).items()}
         kappa = [self.values[key][i][self.survives()[i]] for key in ("kappa_low", "kappa_high")]
         alive = kappa[0].size > 0
         return {
@@ -182,7 +182,7 @@ class Survey:
             "windows": [list(window) for window in self.windows(name)],
             "kappa": [float(np.nanmin(kappa[0])), float(np.nanmax(kappa[1]))] if alive else None,
             "only_in_masks": not alive and bool(self.survives(in_masks=True)[i].any()),
-            "point": known,
+            "point": jsonable(vars(point)),
             "killers": self.killers(name),
             "choices": [c for c in self.choices if self.survives(c)[i].any()],
         }

@@ -20,9 +20,8 @@ from zscan.constraints import Asked, Constraint, Observables, observable_set
 from zscan.errors import ParameterError, ResumeMismatchError
 from zscan.precision import in_float64
 from zscan.results.grid import Tile
-from zscan.results.layout import row_digests
 from zscan.results.outputs import guard, target_of
-from zscan.results.schema import Digests, map_writer
+from zscan.results.schema import Digests, digests_of, map_writer
 from zscan.scans.interrupts import interruptible
 from zscan.scans.locks import hold
 from zscan.scans.progress import Progress, progress_of
@@ -137,39 +136,39 @@ def _into_file(
         store.prepare(resume=resume, force=force)
         done, faults = store.survey()
         mine = of_shard(spec.grid, shard)
-        rows: dict[int, Rows] = {}
-        faults |= take_over((tile for tile in spec.grid if tile.index in done), store, _Kept(rows))
+        kept = _Kept()
+        faults |= take_over((tile for tile in spec.grid if tile.index in done), store, kept)
         if faults:
             warn_of_damage(store, faults, stacklevel=5)
-        todo = [tile for tile in mine if tile.index not in rows]
+        todo = [tile for tile in mine if tile.index not in kept.tiles]
         with _progress(mine, todo, progress) as bar:
             for tile in todo:
                 found = evaluate_tile(spec, tile)
-                digests = {name: row_digests(values) for name, values in found.items()}
+                digests = digests_of(found)
                 store.write(tile, found, digests)
-                rows[tile.index] = _advancing(bar, tile, found)
-        present = [(tile, rows[tile.index]) for tile in spec.grid if tile.index in rows]
+                kept.put(tile, _advancing(bar, tile, found), digests)
+        present = [(t, kept.tiles[t.index][0]) for t in spec.grid if t.index in kept.tiles]
         result = Survey.of_tiles(store.header, spec, present)
         if shard is not None:
             return result
         with map_writer(
             path, finished_header(result, store.header), replace=target.exists
         ) as writer:
-            for tile, values in present:
-                writer.put(tile, values, {n: row_digests(v) for n, v in values.items()})
+            for tile in spec.grid:
+                writer.put(tile, *kept.tiles[tile.index])
         store.remove()
         return result
 
 
 class _Kept:
-    """A sink that keeps the rows of tiles by their numbers."""
+    """A sink that keeps the rows of tiles, and their digests, by their numbers."""
 
-    def __init__(self, rows: dict[int, Rows]) -> None:
-        self.rows = rows
+    def __init__(self) -> None:
+        self.tiles: dict[int, tuple[Rows, Digests]] = {}
 
     def put(self, tile: Tile, rows: Mapping[str, Sequence[np.ndarray]], digests: Digests) -> None:
         """See `Sink`."""
-        self.rows[tile.index] = {name: list(values) for name, values in rows.items()}
+        self.tiles[tile.index] = {name: list(values) for name, values in rows.items()}, digests
 
 
 def _advancing(bar: Progress, tile: Tile, rows: Rows) -> Rows:

@@ -71,24 +71,21 @@ def draw_corner(fit: FitFile, *, command: str = "", provenance: bool = True) -> 
 
 def _name(figure: Figure, fit: FitFile) -> None:
     """Model and legend, beside the first panel; above the one panel there may be."""
+    planes, line = len(fit.names) > 1, matplotlib.lines.Line2D
+    best: dict[str, Any] = {"color": "black", "ls": ":", "lw": 0.8}
+    best["marker"] = "+" if planes else ""
     handles: list[Any] = [
-        matplotlib.lines.Line2D([], [], color="black", lw=1.2, label="profile"),
-        matplotlib.lines.Line2D([], [], color="black", ls=":", lw=0.8, label="best fit"),
+        line([], [], color="black", lw=1.2, label="profile"),
+        line([], [], label="best fit", **best),
     ]
-    if len(fit.names) > 1:
-        handles[1] = matplotlib.lines.Line2D(
-            [], [], color="black", marker="+", ls=":", lw=0.8, label="best fit"
-        )
-        for colour, label in zip(_COLOURS, _LEVELS_1D, strict=True):
-            handles.append(matplotlib.patches.Patch(fc=colour, ec="black", lw=0.7, label=label))
+    for colour, label in zip(_COLOURS, _LEVELS_1D, strict=True) if planes else ():
+        handles.append(matplotlib.patches.Patch(fc=colour, ec="black", lw=0.7, label=label))
     if fit.samples:
-        handles.append(
-            matplotlib.lines.Line2D([], [], color=_DRAWS, marker=".", ls="", label="draws")
-        )
+        handles.append(line([], [], color=_DRAWS, marker=".", ls="", label="draws"))
     first = figure.axes[0]
     look: dict[str, Any] = {"handles": handles, "title": _model(fit), "alignment": "left"}
     look |= {"frameon": False, "borderaxespad": 0.0, "title_fontsize": 11.0}
-    if len(fit.names) > 1:
+    if planes:
         place = first.get_position()
         beside = place.x1 + 0.25 / figure.get_figwidth()
         figure.legend(loc="upper left", bbox_to_anchor=(beside, place.y1), **look)
