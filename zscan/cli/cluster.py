@@ -19,7 +19,7 @@ def add(verbs: Verbs) -> None:
         "submit",
         submit_command,
         "run a scan as a job array of SLURM, with a merge that waits for it",
-        "zscan submit fig2 -n 8 -o fig2.h5 --set axis.m_X.num=4000 -- --partition=short "
+        "zscan submit fig2 -n 8 -o fig2.h5 --set output.tile_points=4000 -- --partition=short "
         "--time=1:00:00\n"
         "zscan submit card.toml -n 4 --device gpu -- --account=physics --cpus-per-task=8\n"
         "zscan submit card.toml -n 4 --dry-run     (print the job scripts; works without SLURM)",
