@@ -5,6 +5,7 @@ The maps in data/ are those of the cards on a coarse grid, and one with an axis 
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import matplotlib
@@ -21,6 +22,7 @@ from zscan.results.figures import FIGURES, draw
 from zscan.results.figures.custom import draw_plane, options_of, plane_caption, plane_of
 from zscan.results.figures.picture import check_caption, check_software
 from zscan.results.figures.planes import excess_plane
+from zscan.results.figures.style import colours
 from zscan.results.figures.words import model_text, title
 from zscan.results.plot_table import PlotTable, plot_faults
 from zscan.results.rule import exclusion_rule
@@ -241,6 +243,22 @@ def test_axes_and_styles_of_the_user(opened):
     assert not drawn(left)
     assert "coherent/region" in drawn(right)
     assert matplotlib.rcParams["font.family"] != ["STIXGeneral"]
+    (region,) = [item for item in right.collections if item.get_gid() == "coherent/region"]
+    (outline,) = [item for item in right.collections if item.get_gid() == "coherent/outline"]
+    face, line = colours("COHERENT")  # on light paper: the light face and the dark line
+    assert tuple(region.get_facecolor()[0]) == to_rgba(line)
+    assert tuple(outline.get_edgecolor()[0]) == to_rgba(face)
+
+
+def test_styles_of_mplhep_are_known_by_its_names(opened, monkeypatch):
+    package = types.ModuleType("mplhep")
+    package.style = types.SimpleNamespace(CMS={"axes.linewidth": 2.0}, use=print)
+    monkeypatch.setitem(sys.modules, "mplhep", package)
+    axes = zscan.plot(opened("fig3"), style="mplhep.CMS", layers=["coherent"])
+    assert axes.spines["left"].get_linewidth() == 2.0
+    assert plot_faults({"style": "mplhep.use"})[0].path == "plot.style"
+    monkeypatch.setitem(sys.modules, "mplhep", None)
+    assert plot_faults({"style": "mplhep.CMS"})[0].path == "plot.style"
 
 
 def test_faults_of_the_plot_table():

@@ -87,7 +87,9 @@ def add(verbs: Verbs) -> None:
         help="of a model: scan these constraints (default: all that is data)",
     )
     plot.add_argument("--labels", choices=("inside", "legend", "none"), help="where names stand")
-    plot.add_argument("--style", nargs="+", metavar="NAME", help="matplotlib styles")
+    plot.add_argument(
+        "--style", nargs="+", metavar="NAME", help="styles of matplotlib, or mplhep.NAME"
+    )
     plot.add_argument("--width", help="inches (default 6), or column, or double")
     options.overrides(plot, "any key of a [plot] table, e.g. thresholds.delta_a_mu=1")
     options.no_caption(plot)

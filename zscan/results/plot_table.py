@@ -144,12 +144,16 @@ def _is_readable(text: str) -> bool:
 
 
 def _style_fault(name: str) -> Fault | None:
-    """None for a style of matplotlib, or of an installed package, as "mplhep.styles.cms"."""
+    """None for a style of matplotlib, of an installed package ("package.style"), or of mplhep, if
+    it is installed ("mplhep.CMS").
+    """
     from matplotlib import rc_context, style
+
+    from zscan.results.figures.style import sheet
 
     try:
         with rc_context():
-            style.use(name)
+            style.use(sheet(name))
     except (OSError, ImportError, ValueError, TypeError):
         allowed = nearest(name, style.available)
         return Fault("plot.style", "no style of matplotlib", name, allowed)

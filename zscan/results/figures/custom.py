@@ -176,7 +176,8 @@ def _label(axis: xr.DataArray) -> str:
 @contextmanager
 def look(options: PlotTable) -> Iterator[None]:
     """The look of our figures, then the styles that the user names."""
-    with matplotlib.rc_context(style.RC), matplotlib.style.context(options.styles or [{}]):
+    sheets = [style.sheet(name) for name in options.styles]
+    with matplotlib.rc_context(style.RC), matplotlib.style.context(sheets or [{}]):
         yield
 
 

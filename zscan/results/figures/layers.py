@@ -145,7 +145,7 @@ class Backdrop:
         if np.any(largest > 0):
             x, y, _ = planes[0]
             axes.contourf(
-                x, y, largest, levels=[0.0, np.inf], colors=[style.BACKDROP], zorder=_FILLS - 0.1
+                x, y, largest, levels=[0.0, np.inf], colors=[style.backdrop()], zorder=_FILLS - 0.1
             ).set_gid("excluded")
         return []
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+import matplotlib
+from matplotlib.colors import to_rgba
+
 RC: dict[Any, Any] = {
     "font.family": "STIXGeneral",
     "mathtext.fontset": "stix",
@@ -84,14 +87,46 @@ LINES: tuple[tuple[str, Any], ...] = (
 )
 
 GUIDE = "#707070"
-BACKDROP = "#f1f1f1"
+_BACKDROP, _DARK_BACKDROP = "#f1f1f1", "#1c1c1c"
 LABEL_SIZE = 8.0  # points, of names inside a plot
 SMALLEST = 6.0
 NOTE_SIZE = 6.0  # of the line that tells the origin
 
 
 def colours(experiment: str) -> tuple[str, str]:
-    """Face and line of an experiment, the same in every figure."""
-    if experiment in _COLOURS:
-        return _COLOURS[experiment]
-    return _FURTHER[zlib.crc32(experiment.encode()) % len(_FURTHER)]
+    """Face and line of an experiment, the same in every figure; on dark paper the dark colour is
+    the face.
+    """
+    face, line = (
+        _COLOURS.get(experiment) or _FURTHER[zlib.crc32(experiment.encode()) % len(_FURTHER)]
+    )
+    return (line, face) if _dark_paper() else (face, line)
+
+
+def backdrop() -> str:
+    """The face of what anything excludes, under the regions."""
+    return _DARK_BACKDROP if _dark_paper() else _BACKDROP
+
+
+def _dark_paper() -> bool:
+    """Whether axes are darker than middle gray in the style in force."""
+    axes = to_rgba(matplotlib.rcParams["axes.facecolor"])
+    figure = to_rgba(matplotlib.rcParams["figure.facecolor"])
+    red, green, blue, _ = axes if axes[3] > 0.5 else figure
+    return 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+
+
+def sheet(name: str) -> Any:
+    """A style that matplotlib takes: its own name, or the settings of "mplhep.NAME", which mplhep
+    does not tell to matplotlib.
+
+    Raises ImportError without mplhep and OSError for a name that it does not have."""
+    package, _, style = name.partition(".")
+    if package != "mplhep":
+        return name
+    import mplhep
+
+    found = getattr(mplhep.style, style, None)
+    if not isinstance(found, dict):
+        raise OSError(f"mplhep has no style {style!r}")
+    return found
