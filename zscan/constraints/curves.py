@@ -14,6 +14,7 @@ from jax import Array
 from jaxtyping import Float
 
 from zscan.errors import UnknownNameError, nearest, shown
+from zscan.kernels._spline import interval
 from zscan.results.levels import two_sided
 
 
@@ -42,7 +43,7 @@ class Curve:
         """
         mass, best, sigma = (jnp.asarray(column) for column in (self.mass, self.best, self.sigma))
         m = jnp.maximum(m_X, mass[0])
-        left = jnp.clip(jnp.searchsorted(mass, m, side="right") - 1, 0, self.mass.size - 2)
+        left = interval(self.mass, m)
         right = left + 1
         t = (m - mass[left]) / (mass[right] - mass[left])
         whole_left, whole_right = jnp.isfinite(sigma[left]), jnp.isfinite(sigma[right])

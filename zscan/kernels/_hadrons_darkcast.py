@@ -52,6 +52,4 @@ def _hadron_table(m_X: Array) -> dict[str, Array]:
     inside = (m_X > _TABLE_START) & (m_X < _TABLE_END)
     above = m_X >= _TABLE_END
     values = evaluate(_TABLE, jnp.where(inside, m_X, jnp.where(above, _TABLE_END, _TABLE_START)))
-    return dict(
-        zip(("rho", "omega", "phi", "omega_phi", "pipi"), jnp.moveaxis(values, -1, 0), strict=True)
-    )
+    return dict(zip(("rho", "omega", "phi", "omega_phi", "pipi"), values, strict=True))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
@@ -136,12 +137,14 @@ def weights(q2: NumpyOrJax, lepton: Lepton) -> tuple[NumpyOrJax, NumpyOrJax, Num
     return transverse * (1 + 2 * ratio), transverse * (1 - 4 * ratio), spin_0
 
 
-def vector_amplitudes(q2: NumpyOrJax, channels: NumpyOrJax) -> tuple[NumpyOrJax, NumpyOrJax]:
-    """W and its CP conjugate at q2 from the eight tabulated channels (last axis)."""
+def vector_amplitudes(
+    q2: NumpyOrJax, channels: Sequence[NumpyOrJax]
+) -> tuple[NumpyOrJax, NumpyOrJax]:
+    """W and its CP conjugate at q2 from the eight tabulated channels."""
     plus, _, tensor = btok_values(q2)
     dipole = (2 * INPUTS["m_b"] / (_M_B + _M_K) * tensor / plus).astype(np.complex128)
-    parts = channels.astype(np.complex128)
-    c9, c7, c9_bar, c7_bar = (parts[..., i] + 1j * parts[..., i + 1] for i in (0, 2, 4, 6))
+    parts = [channel.astype(np.complex128) for channel in channels]
+    c9, c7, c9_bar, c7_bar = (parts[i] + 1j * parts[i + 1] for i in (0, 2, 4, 6))
     return c9 + dipole * c7, c9_bar + dipole * c7_bar
 
 
@@ -166,13 +169,13 @@ def _interference(
     )
 
 
-def _table(q2: np.ndarray) -> np.ndarray:
-    """The spline of the amplitude table in NumPy, at q2 inside its range."""
+def _table(q2: np.ndarray) -> list[np.ndarray]:
+    """The channels of the amplitude table, by its spline in NumPy, at q2 inside its range."""
     knots, coefficients = AMPLITUDES
     interval = np.clip(np.searchsorted(knots, q2, side="right") - 1, 0, knots.size - 2)
     t = (q2 - knots[interval])[:, None]
     c = coefficients[:, interval]
-    return c[0] + t * (c[1] + t * (c[2] + t * c[3]))
+    return list((c[0] + t * (c[1] + t * (c[2] + t * c[3]))).T)
 
 
 @functools.lru_cache(maxsize=256)

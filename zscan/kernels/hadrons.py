@@ -24,6 +24,7 @@ from zscan.errors import ParameterError, nearest
 from zscan.kernels import _hadron_accuracy as stated
 from zscan.kernels._pairs import pair, scale
 from zscan.kernels._quotient import quotient
+from zscan.kernels._spline import interval
 from zscan.kernels.couplings import Couplings
 from zscan.precision import as_float64, in_float64
 
@@ -274,7 +275,7 @@ def _place(m_X: Array) -> _Place:
     inside = (m_X > _START) & (m_X < PARTONS)
     safe = jnp.where(inside, m_X, _START)
     mass = jnp.asarray(_TABLE.mass)
-    row = jnp.clip(jnp.searchsorted(mass, safe, side="right") - 1, 0, mass.size - 2)
+    row = interval(_TABLE.mass, safe)
     return _Place(row, safe - mass[row], inside)
 
 

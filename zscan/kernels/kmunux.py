@@ -66,8 +66,8 @@ def rate_ratio(
     delta = x_nu - x_V - x_K
     metric, long = jnp.zeros(()), jnp.zeros(())
     for column, (a, b) in enumerate(combinations_with_replacement((x_nu, x_V, x_A, x_K), 2)):
-        metric = metric + a * b * table[..., column]
+        metric = metric + a * b * table[column]
     for column, (a, b) in enumerate(combinations_with_replacement((delta, x_A), 2), start=10):
-        long = long + a * b * table[..., column]
+        long = long + a * b * table[column]
     ratio = (1 - mass / THRESHOLD) ** _THRESHOLD_POWER * (metric + long / mass**2)
     return jnp.where(inside, ratio, jnp.where(m_X >= THRESHOLD, 0.0, jnp.nan))

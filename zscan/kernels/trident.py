@@ -185,7 +185,7 @@ def _reduced_logs(m_X: Array, spline: Spline) -> tuple[Array, ...]:
             growth = 2.0 if i == 3 else 0.0
             below = first[i] + growth * outside - (first_slope[i] + growth) * correction
         above = last[i] + last_slope[i] * correction - power * log_m
-        logs.append(jnp.where(light, below, jnp.where(heavy, above, table[..., i] - power * log_m)))
+        logs.append(jnp.where(light, below, jnp.where(heavy, above, table[i] - power * log_m)))
     return tuple(logs)
 
 

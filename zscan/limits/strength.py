@@ -18,6 +18,7 @@ from jaxtyping import Float
 from zscan.constants import HBAR
 from zscan.errors import ParameterError
 from zscan.kernels import recast
+from zscan.kernels._spline import interval
 from zscan.kernels.couplings import Couplings
 from zscan.kernels.recast import BR_K_MUNU, Search
 from zscan.kernels.widths import invisible, partial_widths, total_of
@@ -419,9 +420,7 @@ def _shares(table: ProductionTable, m_X: Array) -> list[Array]:
     if table.mass.size == 1:
         return [jnp.asarray(share) for share in shares[0]]
     inside = jnp.clip(m_X, table.mass[0], table.mass[-1])
-    left = jnp.clip(
-        jnp.searchsorted(jnp.asarray(table.mass), inside, side="right") - 1, 0, table.mass.size - 2
-    )
+    left = interval(table.mass, inside)
     low, high = jnp.asarray(table.mass)[left], jnp.asarray(table.mass)[left + 1]
     t = (inside - low) / (high - low)
     return [(1 - t) * column[left] + t * column[left + 1] for column in map(jnp.asarray, shares.T)]
