@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator
 
 ROOT = Path(__file__).resolve().parents[2]
 # Okabe and Ito: told apart by colour-blind readers
@@ -109,6 +110,12 @@ def _panel(panel: Panel, axes: plt.Axes) -> None:
         axes.set_xticks(range(len(panel.names)), panel.names, rotation=90, fontsize=6)
     elif panel.log:
         axes.set_xscale("log")
+        low, high = axes.get_xlim()
+        if high < 100 * low:  # fewer than two powers of ten: their names alone say little
+            axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter("{x:g}")
+            axes.tick_params(which="minor", labelsize=8)
     axes.set_yscale("log")
     largest = max(largest, *(stated.value for stated in panel.stated))
     axes.set_ylim(panel.floor / 2, 4 * largest)

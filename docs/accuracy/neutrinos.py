@@ -45,7 +45,10 @@ def trident() -> list[Panel]:
         values = np.array(trident_kernel.coefficients(m_X, selection=name), dtype=float)
         x, off = [*x, *[m_X] * 4], [*off, *(values / np.array(expected) - 1)]
     series.append(Series("v, a of the generator", x, off, 1.5e-3))
-    stated = [Stated("stated: 0.06 %", 6e-4), Stated("generator, test: 0.6 %", 6e-3)]
+    stated = [
+        Stated("stated, one sigma of the table: 0.06 %", 6e-4),
+        Stated("generator, test: 0.6 %", 6e-3),
+    ]
     coefficients = Panel(MASS, "deviation of the coefficients", series, stated, floor=1e-6)
     rows = [(m, test._bound(R, m, "inclusive") / g - 1) for R, m, g, _ in test.BOUNDS]
     cut = [(m, test._bound(R, m, selection) / g - 1) for R, m, _, g in test.BOUNDS if g]
@@ -191,7 +194,7 @@ def texono_lsnd() -> list[Panel]:
                 expected = _events(*experiment, m_X, electron, g) / standard_model
                 off.append(float(scattering.rate_ratio(name, m_X, *electron, g)) / expected - 1)
             series.append(Series(label, masses, off))
-        stated = [Stated(f"stated, quadrature: {error:.0e}", error)]
+        stated = [Stated(f"stated, quadrature: {error:.0e}".replace("e-0", "e-"), error)]
         panels.append(Panel(MASS, f"relative deviation of R, {name.upper()}", series, stated))
     return panels
 

@@ -33,7 +33,8 @@ def g_uc(g_X: ArrayLike, delta_q: ArrayLike) -> Float[Array, "..."]:
 
     delta_q = q_3 - q_12 is the charge of the third family of quark doublets minus that of the other
     two (3 for "9B3-8Lmu-Ltau"). Down-aligned: the doublet couplings are diagonal in the basis of
-    down-quark masses, and the CKM matrix moves the whole mixing to up quarks. Arguments broadcast.
+    down-quark masses, and the CKM matrix moves the whole mixing to up quarks. Arguments broadcast;
+    all are dimensionless. Source: arXiv:1907.10063; CKM matrix PDG 2020.
 
     >>> float(g_uc(1.0, 1))
     0.00015662

@@ -32,7 +32,8 @@ def chi2(
     lambda = (1+a) S + (1+b) N + (1+c) B with the signal S of `expected_events`, prompt neutrons N
     and steady background B; chi2 = min_{a,b,c} 2 sum [lambda - n + n ln(n/lambda)] + sum_k 2 [x_k -
     ln(1+x_k)]/s_k^2, s = 0.28, 0.25, 0.171. At zero coupling it is 148.241 (without pulls 150.295).
-    Arguments as `expected_events`; all broadcast.
+    m_X in GeV, couplings as in `expected_events`; all arguments
+    broadcast.
 
     The minimum is unique. Newton's method has a fixed number of steps, and ends, at every point,
     where self-concordance bounds its error below 1e-16 (NaN otherwise, which was not seen in 1e5

@@ -66,7 +66,7 @@ def thermal_ratio(m_X: ArrayLike, sum_g_nu_squared: ArrayLike) -> Float[Array, "
 
     Gamma K_1(3)/K_2(3) / H with Gamma = m_X sum g_nu^2/(24 pi), H = sqrt(4 pi^3/45 10.75) T^2/M_Pl
     (radiation of the Standard Model at 1 to 100 MeV). m_X > 0 in GeV (NaN otherwise), arguments
-    broadcast.
+    broadcast. Source: derived; arXiv:1901.02010 for the comparison of rates.
 
     >>> round(float(thermal_ratio(0.01, 5.6e-20)), 2)  # g = 2.4e-10
     0.98

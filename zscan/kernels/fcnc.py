@@ -74,7 +74,7 @@ def branching_ratio_k_pi(m_X: ArrayLike, g_sd: ArrayLike) -> Float[Array, "..."]
 @in_float64
 def branching_ratio_kl_pi0(m_X: ArrayLike, g_sd: ArrayLike) -> Float[Array, "..."]:
     """BR(K_L -> pi0 X): as `branching_ratio_k_pi`, with (Im g_sd)^2 for |g_sd|^2, because a vector
-    X with real coupling would violate CP; 0 for a real g_sd.
+    X with real coupling would violate CP; 0 for a real g_sd. m_X [GeV] and g_sd broadcast.
 
     Indirect CP violation, 1e-5 of Re g_sd^2, is left out; 0 from m_X = 0.363 GeV on.
 
@@ -89,7 +89,7 @@ def branching_ratio_kl_pi0(m_X: ArrayLike, g_sd: ArrayLike) -> Float[Array, "...
 
 def ckm_product(up: Up, transition: Transition) -> complex:
     """V_ai V_aj^* of the CKM matrix for the transition i -> j, a = c or t; the order decides the
-    sign of the phase.
+    sign of the phase. Raises `ParameterError` for an unknown transition.
 
     >>> f"{ckm_product('t', 'sb'):.4f}"
     '-0.0397+0.0008j'

@@ -28,6 +28,9 @@ _TAYLOR_TERMS = 40
 def delta_a_mu(m_X: ArrayLike, g_V: ArrayLike, g_A: ArrayLike) -> Float[Array, "..."]:
     """Contribution of a vector X to a_mu = (g-2)/2 of the muon: `delta_a` with m_lepton = m_mu.
 
+    m_X [GeV] and the dimensionless couplings broadcast; NaN for m_X <= 0. Errors and source as
+    there.
+
     >>> float(delta_a_mu(0.1, 9.4620e-4, 0.0))  # the central value of 2021, 251e-11
     2.5100...e-09
     """

@@ -3,7 +3,9 @@ well they are known.
 
 With the vector couplings u, d, s every channel is a quadratic form in r = u - d, o = 3 (u + d) and
 p = -3 s, the strengths of the isovector, isoscalar and strange currents; a photon has r = o = p.
-"""
+m_X and widths in GeV; m_X and the leaves of the couplings broadcast. Sources, channel by channel:
+docs/hadrons.md; form factors and fits of arXiv:1205.2228, 2110.00520, 2201.01788, axial currents of
+arXiv:1312.1501."""
 
 from __future__ import annotations
 

@@ -7,7 +7,9 @@ Forward scattering adds V_a = sqrt2 G_F N_e eps_aa to the potential of the flavo
 
 with full couplings X_a and x_f, or kappa = g_X^2/(sqrt2 G_F m_X^2) with charges. Y_n = n_n/n_e
 depends on the place, so that c and n act apart. Only differences of the eps_aa are observable. The
-effect of the Sun is tabulated (recipe: kernels/matter.py, table: tables/matter.txt)."""
+effect of the Sun is tabulated (recipe: kernels/matter.py, table: tables/matter.txt). In all
+functions here arguments broadcast against each other; m_X is in GeV, E in MeV, dm21 in eV^2, the
+rest is dimensionless. Source: arXiv:1307.3092, solar model arXiv:1611.09867."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ P_L Q into m_Q qbar P_R Q, so that
    scale of B_1: [alpha_s(m_X)/alpha_s(mu)]^(6/(33 - 2 n_f)), leading order.
  * in between, a factor 1.5 around m_Q, neither holds: NaN. K0 has no heavy quark: heavy X only.
 
-Masses in GeV. Sources and accuracy: docs/mixing.md."""
+Masses in GeV; masses and couplings broadcast. Source: tree exchange, derived; D0 as
+arXiv:1907.10063. Inputs and accuracy: docs/mixing.md."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@ brought to mass eigenstates (arXiv:2107.07518 app. A).
 
 L = -B^2/4 - W^2/4 - X^2/4 - (eps_BX/2) B_mn X^mn + m_X^2 X^2/2 + fbar gamma^m (g_Y Y B + g T3 W3 +
 g_X X_f X)_m f, and the Higgs doublet. At low energies X_m couples to eps e J_em^m with eps = -c_W
-eps_BX."""
+eps_BX. Couplings and mixings are dimensionless, masses in GeV and q2 in GeV^2; all arguments
+broadcast."""
 
 from __future__ import annotations
 

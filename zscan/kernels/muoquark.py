@@ -8,7 +8,7 @@ analytic for real s,
     2s)/[2 (1-r)^3], r = e^s        (dipole, photon on the top; on the scalar: 1/2 - P(-s)),
 
 and the two scalars enter by a divided difference, which keeps its digits when they are degenerate.
-"""
+Masses are in GeV, couplings and charges dimensionless; all arguments broadcast."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Recasting of searches for light resonances: production, lifetime window, signal strength
 (arXiv:1801.04847).
-"""
+
+Masses and widths are in GeV, proper times over hbar in 1/GeV; rates are relative. Arrays of the
+arguments have equal ranks, or none, and broadcast; results have the shape that this gives."""
 
 from __future__ import annotations
 

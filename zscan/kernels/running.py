@@ -3,7 +3,8 @@
 With the couplings absorbed in the fields the kinetic matrix K of (B, X) is linear in t =
 ln(mu/mu_0): K = [[1/g_Y^2, eps_BX/(g_Y g_X)], [., 1/g_X^2]],  dK_ab/dt = -b_ab/(8 pi^2), b_ab = 2/3
 sum_Weyl q_a q_b + 1/3 sum_complex scalars q_a q_b. This holds to all orders in eps_BX. Convention:
-L contains -(eps_BX/2) B_mn X^mn. eps_BX is not eps = -c_W eps_BX."""
+L contains -(eps_BX/2) B_mn X^mn. eps_BX is not eps = -c_W eps_BX. Couplings are
+dimensionless."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ def eps_at_scale(
     b_YX: ArrayLike,
     b_XX: ArrayLike,
 ) -> Float[Array, "..."]:
-    """eps_BX at t = ln(mu/mu_0) from eps_BX, g_Y, g_X at mu_0; the third of `couplings_at_scale`.
+    """eps_BX at t = ln(mu/mu_0) from eps_BX, g_Y, g_X at mu_0; the third of `couplings_at_scale`,
+    whose arguments, validity and source it has.
 
     >>> # B - 3 L_mu with the muoquark S_3, from 2 TeV to the Planck scale
     >>> t = math.log(1.22e19 / 2000)

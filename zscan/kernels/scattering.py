@@ -170,7 +170,8 @@ def cross_section(
     """Flux-averaged cross section of nu e -> nu e in the window of a channel, [GeV^-2]; else as
     `rate_ratio`.
 
-    The average is over the whole spectrum, below the threshold of the window too.
+    m_X [GeV] and couplings broadcast. The average is over the whole spectrum, below the
+    threshold of the window too.
 
     >>> round(float(cross_section("borexino_be7", 1.0, 0.0, 0.0, (0.0, 0.0, 0.0))) * 3.8938e-28, 48)
     2.588e-45

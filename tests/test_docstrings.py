@@ -1,0 +1,104 @@
+"""Docstrings of public names: what they say of shapes, units, errors and sources."""
+
+import ast
+import inspect
+import re
+import textwrap
+
+import zscan
+from zscan import charges, fit, kernels, limits
+
+ERRORS = re.compile(r"\b[A-Z]\w+Error\b")
+SHAPES = re.compile(r"broadcast|shape|array|scalar|element", re.IGNORECASE)
+UNITS = re.compile(r"\[(?:1/)?[kM]?(?:G?eV|s|m)\b|GeV|\beV\b|dimensionless|units", re.IGNORECASE)
+SOURCE = re.compile(
+    r"arXiv:\S*\d{4}\.?\d|hep-(?:ph|ex)/\d|Phys\. (?:Rev|Lett)|PDG|[Dd]erived|exact|Exact|\bEqs?\. "
+)
+
+
+def kernel_modules():
+    return [getattr(kernels, name) for name in kernels.__all__]
+
+
+def members(module):
+    """Public functions and classes that a module itself defines."""
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", "") != module.__name__:
+            continue
+        if inspect.isfunction(inspect.unwrap(value)) or inspect.isclass(value):
+            yield f"{module.__name__}.{name}", value
+
+
+def public():
+    found = {f"zscan.{name}": getattr(zscan, name) for name in zscan.__all__}
+    for module in (charges, fit, limits):
+        found |= {f"{module.__name__}.{name}": getattr(module, name) for name in module.__all__}
+    for module in kernel_modules():
+        found |= {module.__name__: module} | dict(members(module))
+    return {
+        name: value for name, value in found.items() if callable(value) or inspect.ismodule(value)
+    }
+
+
+PUBLIC = public()
+FUNCTIONS = {
+    name: inspect.unwrap(value)
+    for name, value in PUBLIC.items()
+    if inspect.isfunction(inspect.unwrap(value))
+}
+KERNELS = {name: value for name, value in FUNCTIONS.items() if name.startswith("zscan.kernels.")}
+
+
+def text(value):
+    return inspect.getdoc(value) or ""
+
+
+def takes_arrays(function):
+    kinds = [str(item.annotation) for item in inspect.signature(function).parameters.values()]
+    return any(re.search(r"Array(Like)?\b|ndarray|NeutrinoCouplings", kind) for kind in kinds)
+
+
+def raised(function):
+    """Errors that stand after `raise` in the body."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    calls = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc]
+    names = [ast.unparse(call.func if isinstance(call, ast.Call) else call) for call in calls]
+    return {name for name in names if ERRORS.fullmatch(name)}
+
+
+def test_every_public_name_has_a_docstring():
+    faults = []
+    for name, value in PUBLIC.items():
+        if not getattr(value, "__module__", "zscan").startswith("zscan"):
+            continue  # an alias of a type
+        own = (vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__) or ""
+        # a dataclass or named tuple without one gets its signature
+        if not own or own.startswith(f"{name.rsplit('.', 1)[-1]}("):
+            faults.append(name)
+        if inspect.isclass(value):
+            for key, part in vars(value).items():
+                member = part.fget if isinstance(part, property) else part
+                function = inspect.isfunction(member) and member.__name__ == key
+                if not key.startswith("_") and function and not text(member):
+                    faults.append(f"{name}.{key}")
+    assert not faults
+
+
+def test_kernels_say_shapes_units_and_sources():
+    """In the docstring of the function, or in that of its file where it holds for all."""
+    faults = []
+    for name, function in KERNELS.items():
+        said = text(function) + text(inspect.getmodule(function))
+        wanted = {"shapes": SHAPES, "units": UNITS, "source": SOURCE}
+        lacks = [what for what, pattern in wanted.items() if not pattern.search(said)]
+        if takes_arrays(function) and lacks:
+            faults.append(f"{name}: {', '.join(lacks)}")
+    assert not faults
+
+
+def test_errors_are_named():
+    faults = {
+        name: sorted(error for error in raised(function) if error not in text(function))
+        for name, function in FUNCTIONS.items()
+    }
+    assert not {name: errors for name, errors in faults.items() if errors}
