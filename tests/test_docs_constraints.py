@@ -1,5 +1,5 @@
-"""Pages of docs/constraints: every constraint has one, with its picture, sources, the numbers of the
-sets, and examples that run.
+"""Pages of docs/constraints: each constraint has one, with its picture, its sources, the numbers of
+the sets and examples that run.
 """
 
 import doctest
