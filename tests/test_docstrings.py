@@ -46,7 +46,6 @@ FUNCTIONS = {
     for name, value in PUBLIC.items()
     if inspect.isfunction(inspect.unwrap(value))
 }
-KERNELS = {name: value for name, value in FUNCTIONS.items() if name.startswith("zscan.kernels.")}
 
 
 def text(value):
@@ -58,12 +57,29 @@ def takes_arrays(function):
     return any(re.search(r"Array(Like)?\b|ndarray|NeutrinoCouplings", kind) for kind in kinds)
 
 
-def raised(function):
-    """Errors that stand after `raise` in the body."""
+def raised(function, seen=()):
+    """Errors that stand after `raise` in the body, or in the helpers of the same file it calls."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     calls = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc]
     names = [ast.unparse(call.func if isinstance(call, ast.Call) else call) for call in calls]
-    return {name for name in names if ERRORS.fullmatch(name)}
+    found = {name for name in names if ERRORS.fullmatch(name)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            helper = inspect.unwrap(function.__globals__.get(node.func.id, len))
+            own = getattr(helper, "__module__", "") == function.__module__
+            if own and inspect.isfunction(helper) and helper not in seen:
+                private = helper.__name__.startswith("_")
+                found |= raised(helper, (*seen, helper)) if private else set()
+    return found
+
+
+def methods(value):
+    """Public methods and properties of a class of the package, by name."""
+    for key, part in vars(value).items() if inspect.isclass(value) else ():
+        member = part.fget if isinstance(part, property) else part
+        function = inspect.unwrap(getattr(member, "__func__", member))
+        if inspect.isfunction(function) and function.__name__ == key and key[0] != "_":
+            yield key, function
 
 
 def test_every_public_name_has_a_docstring():
@@ -75,21 +91,18 @@ def test_every_public_name_has_a_docstring():
         # a dataclass or named tuple without one gets its signature
         if not own or own.startswith(f"{name.rsplit('.', 1)[-1]}("):
             faults.append(name)
-        if inspect.isclass(value):
-            for key, part in vars(value).items():
-                member = part.fget if isinstance(part, property) else part
-                function = inspect.isfunction(member) and member.__name__ == key
-                if not key.startswith("_") and function and not text(member):
-                    faults.append(f"{name}.{key}")
+        faults += [f"{name}.{key}" for key, member in methods(value) if not text(member)]
     assert not faults
 
 
-def test_kernels_say_shapes_units_and_sources():
+def test_functions_of_arrays_say_shapes_and_units_and_kernels_their_source():
     """In the docstring of the function, or in that of its file where it holds for all."""
     faults = []
-    for name, function in KERNELS.items():
+    for name, function in FUNCTIONS.items():
         said = text(function) + text(inspect.getmodule(function))
-        wanted = {"shapes": SHAPES, "units": UNITS, "source": SOURCE}
+        wanted = {"shapes": SHAPES, "units": UNITS}
+        if name.startswith("zscan.kernels."):
+            wanted["source"] = SOURCE
         lacks = [what for what, pattern in wanted.items() if not pattern.search(said)]
         if takes_arrays(function) and lacks:
             faults.append(f"{name}: {', '.join(lacks)}")
@@ -97,8 +110,17 @@ def test_kernels_say_shapes_units_and_sources():
 
 
 def test_errors_are_named():
-    faults = {
-        name: sorted(error for error in raised(function) if error not in text(function))
-        for name, function in FUNCTIONS.items()
-    }
-    assert not {name: errors for name, errors in faults.items() if errors}
+    """Those of a method in its docstring or in that of its class."""
+    said = [(name, function, text(function)) for name, function in FUNCTIONS.items()]
+    said += [
+        (f"{name}.{key}", function, text(function) + text(value))
+        for name, value in PUBLIC.items()
+        if getattr(value, "__module__", "").startswith("zscan")
+        for key, function in methods(value)
+    ]
+    faults = {}
+    for name, function, words in said:
+        words += text(inspect.getmodule(function))
+        if missing := sorted(error for error in raised(function) if error not in words):
+            faults[name] = missing
+    assert not faults

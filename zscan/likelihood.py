@@ -188,7 +188,7 @@ class Likelihood:
         """All terms, and the observables `names` (see `zscan.constraints.observables_of`); else as
         `evaluate`.
 
-        `measured` as for `total`.
+        `measured` as for `total`. Raises `UnknownNameError` for another name too.
         """
         self.model.check(parameters)
         values = dict(zip(parameters, as_float64(*parameters.values()), strict=True))

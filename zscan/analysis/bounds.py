@@ -71,14 +71,14 @@ def bounds(
     islands included.
 
     `constraints` are names, patterns or selections, by default all measurements and all limits but
-    no projections. `m_X` are rising masses; with `points` it is an interval of two masses, which
-    get that many at equal logarithmic steps, and both sides of thresholds and every interval of
-    limit curves beside them (`zscan.analysis.masses.survey_masses`). `eps` and `eps_over_g` are
-    added to the mixing of the model. `cl` is one confidence level for all (default: that of each
-    constraint; other ones follow from the form of its likelihood, see `Measurement.exclusion_at`).
-    With `recast` False limits are given as they are published, in their own coupling and for their
-    own model (variables `quantity`, `reference`), and measurements, which have no such curve, are
-    left out.
+    no projections. `m_X` is an array of rising masses; with `points` it is an interval of two
+    masses, which get that many at equal logarithmic steps, and both sides of thresholds and every
+    interval of limit curves beside them (`zscan.analysis.masses.survey_masses`). `eps` and
+    `eps_over_g` are added to the mixing of the model. `cl` is one confidence level for all
+    (default: that of each constraint; other ones follow from the form of its likelihood, see
+    `Measurement.exclusion_at`). With `recast` False limits are given as they are published, in
+    their own coupling and for their own model (variables `quantity`, `reference`), and
+    measurements, which have no such curve, are left out.
 
     Variables over (constraint, m_X, piece): `lower` and `upper` edges of the coupling `g_X` (the
     model's own one; eps of the dark photon), NaN where there is no such piece. lower = 0: excluded

@@ -2,8 +2,8 @@
 canonical form.
 
 A row of the catalogue is [q, L, E, N]: one charge q of all quarks and three of each of the doublets
-L and the singlets E and N (right-handed neutrinos), the Higgs being neutral. Source:
-arXiv:2107.07518 sec. 2."""
+L and the singlets E and N (right-handed neutrinos), the Higgs being neutral. Arrays of rows have
+the shape (..., 10), integers without units. Source: arXiv:2107.07518 sec. 2."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """All anomaly-free rows of charges up to a size, exhaustively, and their classes; arXiv:2107.07518
 sec. 2.
-"""
+
+Rows are arrays of the shape (..., 10), see `zscan.charges.sums`, integers without units."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def card_problem(
     card: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None
 ) -> Problem:
     """The `Problem` of a card: its axes are the free parameters, min and max their bounds; see
-    `fit_card`.
+    `fit_card`. Raises `CardError`.
     """
     return _problem(load_card(card, overrides))[0]
 

@@ -50,10 +50,10 @@ def profile(
 ) -> Profile:
     """The profile of `problem` on a grid of one or more of its parameters.
 
-    `grid` gives the values of each (one axis for each, in order). The other parameters are
-    minimised at every point from `starts` starts, so that several minima compete, and from the best
-    fit if `result` is given, to within `goal` of the minimum in chi2. Raises `UnknownNameError` for
-    a name that is not free.
+    `grid` gives the values of each, 1-D arrays in the units of the parameter (masses in GeV): one
+    axis of the result for each, in order. The other parameters are minimised at every point from
+    `starts` starts, so that several minima compete, and from the best fit if `result` is given, to
+    within `goal` of the minimum in chi2. Raises `UnknownNameError` for a name that is not free.
 
     >>> bounds = {"m_X": (0.01, 1), "g_X": (1e-4, 1e-1)}
     >>> problem = Problem("Lmu-Ltau", ["delta_a_mu"], parameters=bounds)

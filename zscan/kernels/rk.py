@@ -28,6 +28,7 @@ Common to all functions here:
   the kinks of the two-loop tables that flavio interpolates linearly. Standard Model amplitudes and
   form factors are central values of flavio; QED corrections (1 % of R_K, arXiv:1605.07633) are not
   included.
+* `ParameterError` for a bin, lepton, `phase` or `longitudinal` that is not allowed.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def cross_section(
     `rate_ratio`.
 
     m_X [GeV] and couplings broadcast. The average is over the whole spectrum, below the
-    threshold of the window too.
+    threshold of the window too. Raises `ParameterError` as `rate_ratio`.
 
     >>> round(float(cross_section("borexino_be7", 1.0, 0.0, 0.0, (0.0, 0.0, 0.0))) * 3.8938e-28, 48)
     2.588e-45

@@ -135,7 +135,8 @@ def coefficients(m_X: ArrayLike, *, selection: str = "E_mu>9GeV") -> Coefficient
     v_n = m_X^(2n) < (K^2 + m_X^2)^-n >_V / sigma_SM, a_n with the axial weight; K is the momentum
     that the neutrino loses. For m_X -> infinity v_n -> sigma_V/sigma_SM and a_n ->
     sigma_A/sigma_SM, and G_V^2 v_n + G_A^2 a_n -> 1; for m_X -> 0 v1 and a2 fall as m_X^2, a1 as
-    m_X^2 ln(1/m_X^2), v2 as m_X^4 ln(1/m_X^2)."""
+    m_X^2 ln(1/m_X^2), v2 as m_X^4 ln(1/m_X^2).
+    Raises `ParameterError` for another selection."""
     table = _table(selection)
     (m_X,) = as_float64(m_X)
     positive = m_X > 0
@@ -148,7 +149,7 @@ def coefficients(m_X: ArrayLike, *, selection: str = "E_mu>9GeV") -> Coefficient
 
 def standard_model_cross_section(selection: str = "E_mu>9GeV") -> float:
     """sigma_SM [fb] per iron nucleus of the coherent process at 160 GeV, under the cuts of
-    `selection`.
+    `selection`; `ParameterError` for another one.
     """
     return _table(selection).sigma_SM
 

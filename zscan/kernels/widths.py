@@ -2,7 +2,8 @@
 channel.
 
 m_X and widths are in GeV; m_X and the leaves of the couplings broadcast, and each result has the
-shape of what it depends on. Sources: docs/hadrons.md; arXiv:1801.04847, 1705.00619 (3 gamma)."""
+shape of what it depends on. `ParameterError` for another name of `thresholds` or `hadrons`.
+Sources: docs/hadrons.md; arXiv:1801.04847, 1705.00619 (3 gamma)."""
 
 from __future__ import annotations
 

@@ -78,6 +78,9 @@ def as_limit(limit: Limit | str | Path) -> Limit:
 def list_limits() -> tuple[str, ...]:
     """Names of the known limits: shipped ones first, then those of the user.
 
+    Raises `LimitError` for a faulty file in a folder of the user, `UnknownNameError` for a folder
+    that cannot be read.
+
     >>> "BaBar_Lees2014xha" in list_limits()
     True
     """
@@ -101,7 +104,8 @@ def register(limits: Iterable[Limit]) -> tuple[str, ...]:
     """Make limits known by name, as those of a user's folder are; returns the names.
 
     One of the same name that a user added before is replaced; the name of a shipped limit becomes
-    "user/NAME"."""
+    "user/NAME". Raises
+    `LimitError` and `UnknownNameError` as `list_limits`."""
     users, names, changed = _user_limits(), [], False
     for limit in limits:
         name = _name(limit.name)

@@ -182,7 +182,7 @@ def delta_chi2(limit: Limit | str, mu: ArrayLike) -> Float[Array, "..."]:
     `limit.likelihood` "counting", no background and no event: 2 ln(1/(1 - cl)) mu (4.61 mu at 90
     %); "background", a Gaussian around no signal: z^2 mu^2 with the two-sided quantile z of cl
     (2.71 mu^2 at 90 %). Both are 0 without a signal and reach the value of the confidence level at
-    mu = 1.
+    mu = 1. mu is dimensionless; the result has its shape.
 
     >>> limits = ("NA64_NA642019imj", "BaBar_Lees2014xha")
     >>> [round(float(delta_chi2(limit, 1.0)), 2) for limit in limits]

@@ -321,7 +321,9 @@ class Model(ModelType):
         q2: ArrayLike | None = None,
         charges: Mapping[str, ArrayLike] | None = None,
     ) -> Couplings:
-        """Couplings of all fermions, see `zscan.couplings`."""
+        """Couplings of all fermions, see `zscan.couplings`. `charges` are further parameters that
+        take arrays (single charges, dark ones); `ParameterError` for another name.
+        """
         from zscan.models.coupling import charged_couplings, with_dark
 
         values = dict(charges or {})

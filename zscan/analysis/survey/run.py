@@ -79,7 +79,8 @@ def survey(
     With `out` (.h5) the survey is a map in a file, computed in tiles of patterns that stay when it
     is interrupted: `resume`, `force`, `shard` and the errors are as for `zscan.run_scan`; a shard
     returns what is there of the survey only when all tiles are. Raises `CardError` for a selection,
-    `ParameterError` and `UnknownNameError` for the rest. Source: arXiv:2203.13731."""
+    `ResumeMismatchError` for tiles of another survey, `ParameterError` and `UnknownNameError` for
+    the rest. Source: arXiv:2203.13731."""
     observables = observable_set(observables)
     asked = asked_constraints(constraints)
     if eps_over_g is not None and not -1e6 <= eps_over_g[0] <= eps_over_g[1] <= 1e6:
