@@ -2,7 +2,7 @@
 
     python docs/accuracy [PAGE...] [-o DIR]
 
-One PNG for each page of docs/constraints, all of them without PAGE (some minutes on one core). What
+One PNG for each page of docs/constraints, all of them without PAGE (three CPU minutes). What
 a kernel is compared with stands in tests/, benchmarks/ or kernels/ and is taken from there, or is
 written out here; it never calls the kernel."""
 
