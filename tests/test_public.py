@@ -46,6 +46,7 @@ PACKAGES = {
     ),
     "optimise": "",
     "results": "",
+    "results.explore": "explore",
     "results.figures": "FIGURES FigureSpec draw save",
     "scans": "",
 }
@@ -66,6 +67,7 @@ def test_public_names_exist():
         "enable_x64",
         "errors",
         "evaluate",
+        "explore",
         "export",
         "fit",
         "open_fit",

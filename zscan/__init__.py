@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from zscan.models import load_model as load_model
     from zscan.precision import enable_x64 as enable_x64
     from zscan.references import bibtex as bibtex
+    from zscan.results.explore import explore as explore
     from zscan.results.export import export as export
     from zscan.results.fits import open_fit as open_fit
     from zscan.results.load import open_scan as open_scan
@@ -51,6 +52,7 @@ _PUBLIC = {
     "couplings": "zscan.models",
     "enable_x64": "zscan.precision",
     "evaluate": "zscan.analysis.evaluation",
+    "explore": "zscan.results.explore",
     "export": "zscan.results.export",
     "keep_programs": "zscan.compilation",
     "list_models": "zscan.models",

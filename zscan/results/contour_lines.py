@@ -72,7 +72,7 @@ def contour_lines(data: xr.Dataset, constraint: str) -> list[Line]:
 def _fields(data: xr.Dataset, constraint: str) -> Iterator[tuple[str, xr.DataArray]]:
     """What vanishes on the contours of a constraint, by the name of the level."""
     if exclusion_rule(data.attrs, constraint).excludes:
-        yield "excluded", _excess(data, constraint)
+        yield "excluded", excess_or_chi2(data, constraint)
         return
     measured = measurement(data.attrs, constraint)
     observable = stored(data, constraint)
@@ -81,8 +81,10 @@ def _fields(data: xr.Dataset, constraint: str) -> Iterator[tuple[str, xr.DataArr
         yield level, observable - edge
 
 
-def _excess(data: xr.Dataset, constraint: str) -> xr.DataArray:
-    """As `rule.excess`; of a limit on a signal, which grows with its chi2, from chi2 alone."""
+def excess_or_chi2(data: xr.Dataset, constraint: str) -> xr.DataArray:
+    """As `rule.excess`; of a limit on a signal, which grows with its chi2, from chi2 alone where
+    the map does not hold the signal. Raises `UnknownNameError` as that does.
+    """
     try:
         return excess(data, constraint)
     except UnknownNameError:

@@ -61,7 +61,7 @@ def export(
     source = file_name(map, "map")
     path = source.with_suffix(FORMATS[to]) if out is None else file_name(out, "output")
     with open_scan(source) as data:
-        names = _selected(data, constraints)
+        names = selected_constraints(data, constraints)
         if to == "netcdf":
             return _netcdf(data.sel(constraint=names), path, force)
         lines = _all_lines(data, names)
@@ -72,7 +72,10 @@ def export(
     return write_output(output, content, force=force)
 
 
-def _selected(data: xr.Dataset, patterns: str | Sequence[str] | None) -> list[str]:
+def selected_constraints(data: xr.Dataset, patterns: str | Sequence[str] | None) -> list[str]:
+    """Constraints of a map that names or patterns select, None all; raises `UnknownNameError` for
+    one that selects nothing.
+    """
     known = [str(name) for name in data["constraint"].values]
     if patterns is None:
         return known
