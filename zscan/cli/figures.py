@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 
+import zscan
 from zscan.cli import options
 from zscan.cli.options import Verbs
 
@@ -95,6 +96,49 @@ def add(verbs: Verbs) -> None:
     options.no_caption(plot)
     plot.add_argument("--force", action="store_true", help="replace the map of another scan")
 
+    explore = verbs.add(
+        "explore",
+        explore_command,
+        "write a map as one HTML page: what excludes the point under the cursor, and by how much",
+        "zscan explore results/fig2.h5 -o fig2.html\n"
+        "zscan explore results/catalogue.h5 --select model=0:50 --thin g_X=2 -o few.html\n"
+        "zscan explore map.h5 --select eps=0 --constraints delta_a_mu 'trident_*' -o page.html",
+    )
+    explore.add_argument("map", metavar="MAP.h5")
+    explore.add_argument(
+        "-o", "--output", metavar="FILE.html", help="page to write (default: MAP.html)"
+    )
+    explore.add_argument(
+        "--select",
+        type=options.part,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE|LOW:HIGH",
+        help="hold an axis at a value, or keep a range of it",
+    )
+    explore.add_argument(
+        "--constraints", nargs="+", metavar="NAME", help="names or patterns (default: all)"
+    )
+    explore.add_argument(
+        "--thin",
+        type=options.count,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="keep every n-th value of an axis, which the page tells",
+    )
+    explore.add_argument(
+        "--max-size",
+        type=float,
+        default=10.0,
+        metavar="MB",
+        help="refuse a page that is larger (default 10)",
+    )
+    explore.add_argument(
+        "--partial", action="store_true", help="show a map with missing tiles: not computed there"
+    )
+    explore.add_argument("--force", action="store_true", help="replace an existing page")
+
 
 def figure_command(arguments: argparse.Namespace) -> None:
     from zscan.results.figures import FIGURES
@@ -126,3 +170,18 @@ def plot_command(arguments: argparse.Namespace) -> None:
         force=arguments.force,
     ):
         print(path)
+
+
+def explore_command(arguments: argparse.Namespace) -> None:
+    print(
+        zscan.explore(
+            arguments.map,
+            arguments.output,
+            select=dict(arguments.select),
+            constraints=arguments.constraints,
+            thin=dict(arguments.thin),
+            max_size=arguments.max_size * 1e6,
+            allow_partial=arguments.partial,
+            force=arguments.force,
+        )
+    )

@@ -116,6 +116,29 @@ def parameter(text: str) -> tuple[str, float]:
         ) from None
 
 
+def part(text: str) -> tuple[str, float | tuple[float, float]]:
+    """NAME=VALUE or NAME=LOW:HIGH with numbers."""
+    name, _, value = text.partition("=")
+    low, colon, high = value.partition(":")
+    try:
+        return name, (float(low), float(high)) if colon else float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form NAME=VALUE or NAME=LOW:HIGH with numbers"
+        ) from None
+
+
+def count(text: str) -> tuple[str, int]:
+    """NAME=N with a whole number."""
+    name, _, value = text.partition("=")
+    try:
+        return name, int(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form NAME=N with a whole number"
+        ) from None
+
+
 def shard(text: str) -> tuple[int, int]:
     """i/n, 1 <= i <= n."""
     try:

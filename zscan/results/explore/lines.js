@@ -17,9 +17,8 @@ function contour(u, v, field) {
     let full = -1; // where a run of squares that are inside began
     for (let j = 0; j < ny; j += 1) {
       const at = i * ny + j;
-      const corners = j < ny - 1 ? [at, at + ny, at + ny + 1, at + 1] : [];
-      const values = corners.map((k) => field[k]);
-      const inside = values.filter((value) => value > 0).length;
+      const last = j === ny - 1;
+      const inside = last ? 0 : (field[at] > 0) + (field[at + 1] > 0) + (field[at + ny] > 0) + (field[at + ny + 1] > 0);
       if (inside === 4) {
         if (full < 0) full = j;
         continue;
@@ -28,7 +27,7 @@ function contour(u, v, field) {
         region.rect(u[i], v[full], u[i + 1] - u[i], v[j] - v[full]);
         full = -1;
       }
-      if (inside > 0) cell(i, j, values);
+      if (inside > 0) cell(i, j, [field[at], field[at + ny], field[at + ny + 1], field[at + 1]]);
     }
   }
 

@@ -1,6 +1,6 @@
 // What the reader does, and the start.
 let asked = null; // work of the next frame
-let written = 0;
+let writing = 0;
 
 function changed(what) {
   if (!asked) {
@@ -14,8 +14,8 @@ function changed(what) {
     });
   }
   asked = { ...asked, ...what };
-  clearTimeout(written);
-  written = setTimeout(writeLink, 150);
+  clearTimeout(writing);
+  writing = setTimeout(writeLink, 150);
 }
 
 function writeLink() {

@@ -4,16 +4,19 @@ const page = JSON.parse(document.getElementById("data").textContent);
 // The digits and the decimal exponent of a code: [sign, ddd, exponent of the first digit]
 function digitsOf(code) {
   const place = Math.abs(code) - 1;
-  const most = 10 ** (page.digits - 1);
-  return [Math.sign(code), most + (place % page.steps), Math.floor(place / page.steps) + page.lowest];
+  return [Math.sign(code), LEAST + (place % page.steps), Math.floor(place / page.steps) + page.lowest];
 }
 
 const POWERS = Array.from({ length: 640 }, (_, n) => Number(`1e${n + page.lowest - page.digits + 1}`));
 
+const LEAST = 10 ** (page.digits - 1);
+
 function numberOf(code) {
   if (code === 0) return 0;
-  const [sign, digits, exponent] = digitsOf(code);
-  return sign * digits * POWERS[exponent - page.lowest];
+  const place = Math.abs(code) - 1;
+  const decade = Math.floor(place / page.steps);
+  const size = (LEAST + place - decade * page.steps) * POWERS[decade];
+  return code < 0 ? -size : size;
 }
 
 // A mantissa of digits and an exponent as Python's format(value, "g") writes them
@@ -43,7 +46,9 @@ function general(value, digits) {
 }
 
 async function inflated(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let k = 0; k < bytes.length; k += 1) bytes[k] = letters.charCodeAt(k);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
@@ -81,5 +86,7 @@ async function unpackConstraint(item, width) {
   const [chi2, observable, reference] = await Promise.all(
     [item.chi2, item.observable, item.reference].map(field));
   const stored = item.stored ? await inflated(item.stored) : null;
-  return { ...item, state: await state, chi2, observable, reference, stored };
+  const states = await state;
+  const gaps = states.some((one) => (one & 3) % 3 === 0); // points not computed, or not finite
+  return { ...item, state: states, gaps, chi2, observable, reference, stored };
 }

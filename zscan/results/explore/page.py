@@ -31,7 +31,7 @@ _TOLERANCE = 1e-9
 
 def explore(
     map: str | Path,
-    path: str | Path,
+    path: str | Path | None = None,
     *,
     select: Select | None = None,
     constraints: str | Sequence[str] | None = None,
@@ -40,7 +40,8 @@ def explore(
     allow_partial: bool = False,
     force: bool = False,
 ) -> Path:
-    """Write one HTML page in which a map can be looked at; returns its path.
+    """Write one HTML page in which a map can be looked at; returns its path, by default that of
+    the map with the ending .html.
 
     The page needs no network and no other file. It shows the plane of the last two axes that have
     several values, further ones as sliders (the axis `model` as a list with charges), and for the
@@ -53,7 +54,9 @@ def explore(
     axis, which the page tells. A page above `max_size` [bytes], or of more than 2e7 numbers, is
     refused. A map with missing tiles is shown with `allow_partial` only, these as not computed.
     Raises `ParameterError`, `UnknownNameError`, `ResultExistsError` and what `open_scan` raises."""
-    source, output = file_name(map, "map"), Output(file_name(path, "output"), _PAGE)
+    source = file_name(map, "map")
+    page_path = source.with_suffix(".html") if path is None else file_name(path, "output")
+    output = Output(page_path, _PAGE)
     guard([output], force=force)
     with open_scan(source, allow_partial=allow_partial) as data:
         names = selected_constraints(data, constraints)
@@ -64,6 +67,7 @@ def explore(
 def _page(
     data: xr.Dataset, names: Sequence[str], select: Select, thin: Mapping[str, int], most: float
 ) -> bytes:
+    """The page of a part of a map; refuses one of too many numbers or bytes."""
     axes = tuple(str(name) for name in data["delta_chi2"].dims[1:])
     for name in (*select, *thin):
         if name not in axes:
@@ -100,8 +104,8 @@ def _places(
 ) -> np.ndarray:
     """Indices of the values of an axis that a page holds."""
     values = data[name].values
-    if every < 1:
-        raise ParameterError(f"thin: {name} = {every}; allowed: 1 or more")
+    if every < 1 or every != int(every):
+        raise ParameterError(f"thin: {name} = {every}; allowed: whole numbers from 1")
     if wanted is None:
         return np.arange(0, values.size, every)
     if isinstance(wanted, tuple):

@@ -149,7 +149,7 @@ function drawPlane() {
   context.globalAlpha = 1;
   const hatch = hatching(context, colour("--hatch"));
   context.fillStyle = hatch;
-  const nothing = constraints.filter((item) => !view.hidden.has(item.name));
+  const nothing = constraints.filter((item) => item.gaps && !view.hidden.has(item.name));
   if (nothing.length) context.fill(onScreen(squares((k) => nothing.some((item) => statusOf(item, k) % 3 === 0))));
   const focused = constraints.find((item) => item.name === view.focus);
   if (focused) context.fill(onScreen(squares((k) => !verdictOf(focused, k))));

@@ -28,7 +28,7 @@ def readable(tex: str) -> str:
     """A name of a figure without TeX, as far as that goes; nothing outside $...$ is touched.
 
     >>> readable(r"NA62, $K\\to\\mu\\nu X$ (proj.)"), readable("$L_\\\\mu - L_\\\\tau$")
-    ('NA62, K → μν X (proj.)', 'Lμ - Lτ')
+    ('NA62, K → μν X (proj.)', 'Lμ − Lτ')
     """
     parts = re.split(r"(?<!\\)\$", tex)
     return "".join(
@@ -41,6 +41,7 @@ def _mathematics(tex: str) -> str:
     for sign, text in _SIGNS.items():
         tex = re.sub(re.escape(sign) + r"(?![A-Za-z])", text, tex)
     tex = _POWER.sub(lambda found: (found[1] or found[2] or "").translate(_RAISED), tex)
+    tex = tex.replace(" - ", " − ")
     tex = re.sub(r"_\{\s*([^{}]*)\}", r"_\1", tex)
     tex = re.sub(r"_(?=[μτ])", "", tex)
     return re.sub(r"[{}]", "", tex)
