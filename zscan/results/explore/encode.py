@@ -9,6 +9,7 @@ import numpy as np
 
 DIGITS = 3
 STEPS = 9 * 10 ** (DIGITS - 1)  # numbers of three digits in a decade: 100 to 999
+_TIE = 1e-6  # so near to half a step the numbers are rounded as text
 LOWEST = -330  # decimal exponent of the first decade; float64 reaches down to 1e-324
 
 
@@ -26,22 +27,25 @@ def codes(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(wide) & (wide != 0)
     size = np.where(known, np.abs(wide), 1.0)
     exponent = np.floor(np.log10(size)).astype(np.int64)
-    mantissa = _mantissa(size, exponent)
+    scaled = _scaled(size, exponent)
     # log10 may be off by one next to a power of ten, and 9.996 is written 10.0
-    exponent += (mantissa >= 10**DIGITS).astype(np.int64) - (mantissa < 10 ** (DIGITS - 1))
-    mantissa = np.where(mantissa >= 10**DIGITS, 10 ** (DIGITS - 1), _mantissa(size, exponent))
+    exponent += (np.rint(scaled) >= 10**DIGITS).astype(np.int64) - (scaled < 10 ** (DIGITS - 1))
+    scaled = _scaled(size, exponent)
+    mantissa = np.maximum(np.rint(scaled), 10 ** (DIGITS - 1)).astype(np.int64)
+    for place in np.flatnonzero(abs(scaled - np.floor(scaled) - 0.5) < _TIE):
+        text = f"{size.flat[place]:.{DIGITS - 1}e}"  # of all digits that the number has
+        mantissa.flat[place] = int(text[: DIGITS + 1].replace(".", ""))
+        exponent.flat[place] = int(text[DIGITS + 2 :])
     found = STEPS * (exponent - LOWEST) + mantissa - (10 ** (DIGITS - 1) - 1)
     return np.where(known, np.sign(wide) * found, 0).astype(np.int32)
 
 
-def _mantissa(size: np.ndarray, exponent: np.ndarray) -> np.ndarray:
-    """The first three digits. Powers of ten up to 1e22 are exact, so that ties stay ties."""
+def _scaled(size: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+    """Numbers with the first three digits before the point."""
     power = DIGITS - 1 - exponent
     first = np.clip(power, -300, 300)  # 1e330 is no float64
-    scaled = np.where(
-        first >= 0, size * 10.0 ** np.maximum(first, 0), size / 10.0 ** -np.minimum(first, 0)
-    )
-    return np.rint(scaled * 10.0 ** (power - first)).astype(np.int64)
+    found: np.ndarray = size * 10.0**first * 10.0 ** (power - first)
+    return found
 
 
 def held(values: np.ndarray, known: np.ndarray) -> np.ndarray:

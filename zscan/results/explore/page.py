@@ -54,6 +54,8 @@ def explore(
     axis, which the page tells. A page above `max_size` [bytes], or of more than 2e7 numbers, is
     refused. A map with missing tiles is shown with `allow_partial` only, these as not computed.
     Raises `ParameterError`, `UnknownNameError`, `ResultExistsError` and what `open_scan` raises."""
+    if not max_size > 0:
+        raise ParameterError(f"max_size = {max_size}; allowed: above 0 [bytes]")
     source = file_name(map, "map")
     page_path = source.with_suffix(".html") if path is None else file_name(path, "output")
     output = Output(page_path, _PAGE)
@@ -136,7 +138,7 @@ def _too_large(
     first = next(name for name, item in places.items() if item.size > 1)
     return ParameterError(
         f"the page would have {problem}. It holds {_sizes(places)} and {len(names)} constraints: "
-        f"take a part of it with --select {first}=LOW:HIGH or {first}=VALUE, fewer --constraints, "
+        f"take a part of it with --select {first}=LOW:HIGH, fewer --constraints, "
         f"or every second value with --thin {longest}=2"
     )
 

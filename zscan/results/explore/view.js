@@ -61,7 +61,7 @@ function linkOf() {
   const told = new URLSearchParams();
   const same = (axis, range) => ends(axis).every((end, k) => Math.abs(end - range[k]) < 1e-9);
   for (const [key, axis] of [["x", xAxis], ["y", yAxis]]) {
-    if (!same(axis, view[key])) told.set(key, view[key].map((u) => general(value(axis, u), 6)).join(":"));
+    if (!same(axis, view[key])) told.set(key, view[key].map((u) => general(value(axis, u), 9)).join(":"));
   }
   others.forEach((axis, n) => {
     if (axis.values.length > 1) told.set(`at.${axis.name}`, String(axis.values[view.at[n]]));
