@@ -172,9 +172,11 @@ function summaryOf(k) {
   const silent = limits.filter((item) => verdictOf(item, k) === 0);
   const bands = shown.filter((item) => item.rule.kind === "band" && verdictOf(item, k) === 2);
   const reach = shown.filter((item) => item.projection && verdictOf(item, k) === 2);
+  const applying = limits.length - silent.length;
+  const passed = applying ? `Not excluded by any of the ${applying} limits shown that apply here.` : "No limit shown applies here.";
   const parts = [excluding.length
     ? `Excluded by ${excluding.length} of ${limits.length} limits shown: ${named(excluding)}.`
-    : `Not excluded by any of the ${limits.length - silent.length} limits shown that apply here.`];
+    : passed];
   if (silent.length) parts.push(`${silent.length} ${silent.length === 1 ? "says" : "say"} nothing here.`);
   if (bands.length) parts.push(`Within the band of ${named(bands)}.`);
   if (reach.length) parts.push(`In reach of ${reach.length === 1 ? named(reach) : `${reach.length} projections`}.`);
