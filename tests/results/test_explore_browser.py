@@ -214,6 +214,29 @@ def test_keys_reach_everything_in_the_plane(driver, small):
     assert reader.faults() == []
 
 
+def test_the_wheel_zooms_and_a_drag_moves(reader):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
+    plane, whole = reader.find("#plane"), reader.pixels()
+    origin = ScrollOrigin.from_element(plane)
+    ActionChains(reader.driver).scroll_from_origin(origin, 0, -400).perform()
+    reader.settle()
+    near = reader.driver.current_url
+    assert "x=" in near
+    assert "y=" in near
+    ActionChains(reader.driver).drag_and_drop_by_offset(plane, 60, 30).perform()
+    reader.settle()
+    assert reader.driver.current_url != near
+    assert "held" not in reader.driver.current_url  # a drag is no click
+    reader.click("#whole")
+    reader.click("#show-1")
+    reader.click("#show-1")
+    ActionChains(reader.driver).move_to_element(reader.find("h1")).perform()
+    reader.settle()
+    assert reader.pixels() == whole
+
+
 def test_toggles_change_the_plane_and_come_back(reader):
     before = reader.pixels()
     for number in (2, 5):  # a limit, a projection

@@ -21,7 +21,7 @@ def codes(values: np.ndarray) -> np.ndarray:
     finite gets 0 too; that it is none says the state of the point.
 
     >>> codes(np.array([1.368, -2e-9, 0.0])).tolist()
-    [297038, -289000, 0]
+    [297038, -289001, 0]
     """
     wide = np.asarray(values, dtype=np.float64)
     known = np.isfinite(wide) & (wide != 0)
