@@ -51,7 +51,7 @@ function rowOf(item) {
   box.id = `show-${item.number}`;
   box.addEventListener("change", () => toggle([item], box.checked));
   const badge = element("span", "badge", String(item.number));
-  const name = element("label", "name", item.label.replace(/ \((proj|prov)\..*\)$/, ""));
+  const name = element("label", "name", shortName(item));
   name.htmlFor = box.id;
   name.title = item.long_name;
   if (item.status === "provisional") name.append(element("span", "mark provisional", "provisional"));
@@ -165,9 +165,10 @@ function describePoint() {
 }
 
 function summaryOf(k) {
+  if (constraints.every((item) => statusOf(item, k) === 0)) return "Not computed here: this part of the map is missing.";
   const shown = constraints.filter((item) => !view.hidden.has(item.name));
   const limits = shown.filter((item) => item.rule.kind !== "band" && !item.projection);
-  const named = (items) => items.map((item) => item.label.replace(/ \((proj|prov)\..*\)$/, "")).join("; ");
+  const named = (items) => items.map(shortName).join("; ");
   const excluding = limits.filter((item) => verdictOf(item, k) === 2);
   const silent = limits.filter((item) => verdictOf(item, k) === 0);
   const bands = shown.filter((item) => item.rule.kind === "band" && verdictOf(item, k) === 2);

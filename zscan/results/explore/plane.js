@@ -1,7 +1,7 @@
 // The plane on its canvas: regions, curves, names, axes; the cursor on a canvas of its own above.
 const canvas = document.getElementById("plane");
 const overlay = document.getElementById("cursor");
-const MARGIN = { left: 66, right: 16, top: 14, bottom: 50 };
+const MARGIN = { left: 66, right: 24, top: 14, bottom: 50 };
 const DASHES = [[7, 3], [7, 2, 1.5, 2], [3, 2], [10, 3, 3, 3], [1.5, 2], [8, 2, 1.5, 2, 1.5, 2]];
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -159,6 +159,9 @@ function drawPlane() {
   drawCursor();
 }
 
+// Without what marks say anyway
+const shortName = (item) => item.label.replace(/ \((proj|prov)\..*\)$/, "");
+
 // Each curve gets its name where others do not cover it, or at least its number
 function drawNames(context, shown) {
   const taken = [];
@@ -183,7 +186,8 @@ function nameOf(context, item, shown, taken) {
     const k = index([nearest(xAxis, x), nearest(yAxis, y)]);
     return shown.filter((one) => one !== item && one.rule.kind !== "band" && !one.projection && verdictOf(one, k) === 2).length;
   };
-  for (const text of [`${item.number} ${item.label.replace(/ \(.*\)$/, "")}`, String(item.number)]) {
+  const named = size.width < 560 ? [] : [`${item.number} ${shortName(item)}`];
+  for (const text of [...named, String(item.number)]) {
     context.font = `600 ${text.length > 2 ? 12 : 13}px system-ui, sans-serif`;
     const width = context.measureText(text).width;
     let best = null;
