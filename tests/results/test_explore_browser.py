@@ -314,7 +314,7 @@ def test_bounds_as_csv_are_those_of_export(reader, small):
             [row for row in table if (row["constraint"], row["level"]) == key]
             for table in (rows, exported)
         )
-        # in steps of this coarse map: three digits of an observable move a curve by less than a tenth
+        # in steps of this coarse map; three digits of an observable move a curve a little
         assert farthest(mine, theirs) < 0.1
         assert farthest(theirs, mine) < 0.1
 
