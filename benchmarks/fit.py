@@ -2,7 +2,8 @@
 
 Everything side by side in one run, as a user sees it: the first fit of a problem compiles, later
 calls and intervals and profiles of the same problem do not. Fits of N starts against one; zscan
-against iminuit on the same problem (same likelihood, same gradient); a K x K profile; T toys."""
+against iminuit on the same problem (same likelihood, same gradient); NUTS against a model in plain
+numpyro; a K x K profile; T toys."""
 
 from __future__ import annotations
 
@@ -10,13 +11,23 @@ import argparse
 import os
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 
 import jax
 import numpy as np
 
 import zscan
-from zscan.fit import Problem, intervals, maximum_likelihood, minuit, profile, toys
+from zscan.fit import (
+    Parameter,
+    Problem,
+    intervals,
+    maximum_likelihood,
+    minuit,
+    profile,
+    sample,
+    toys,
+)
 
 REPEATS = 3
 
@@ -100,6 +111,74 @@ def against_iminuit(make: Callable[[], Problem]) -> None:
     print(f"  chi2: zscan {result.chi2:.8f}, iminuit {other.fval:.8f}")
 
 
+def against_numpyro(draws: int) -> None:
+    """Print draws and effective draws per second of `sample`, and of the same likelihood and priors
+    in a model that is written for numpyro alone.
+    """
+    try:
+        import numpyro
+        from numpyro.distributions import Uniform
+        from numpyro.infer import MCMC, NUTS
+    except ImportError:
+        print("SKIPPED: numpyro is not installed (pip install 'zscan[sample]')")
+        return
+    names, bounds = ["delta_a_mu", "trident_ccfr", "borexino"], {"m_X": (0.02, 0.2)}
+    bounds["g_X"] = (1e-5, 1e-1)
+    free = {
+        name: Parameter(low, high, scale="log", prior="log-flat")
+        for name, (low, high) in bounds.items()
+    }
+    made = Problem("Lmu-Ltau", names, parameters=free)
+    likelihood = zscan.log_likelihood("Lmu-Ltau", names)
+
+    def plain() -> None:
+        m_X, g_X = (
+            jax.numpy.exp(numpyro.sample(name, Uniform(*np.log(ends))))
+            for name, ends in bounds.items()
+        )
+        numpyro.factor("data", likelihood(m_X, g_X))
+
+    def run(seed: int) -> MCMC:
+        mcmc = MCMC(
+            NUTS(plain, target_accept_prob=0.9, dense_mass=True),
+            num_warmup=500,
+            num_samples=draws,
+            num_chains=4,
+            chain_method="vectorized",
+            progress_bar=False,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            mcmc.run(jax.random.PRNGKey(seed))
+        return mcmc
+
+    def ours(seed: int) -> tuple[float, np.ndarray]:
+        found = sample(made, draws=draws, warmup=500, seed=seed)
+        return min(found.effective.values()), np.log(found.values["g_X"])
+
+    def theirs(seed: int) -> tuple[float, np.ndarray]:
+        by_chain = run(seed).get_samples(group_by_chain=True)
+        effective = min(numpyro.diagnostics.effective_sample_size(x) for x in by_chain.values())
+        return float(effective), np.asarray(by_chain["g_X"])
+
+    print(f"NUTS, 4 x {draws} draws of two parameters, medians of {REPEATS} after the first call")
+    for name, call in (("zscan.fit.sample", ours), ("plain numpyro", theirs)):
+        first = wall(lambda call=call: call(0))
+        seconds, effective, logs = [], [], []
+        for seed in range(1, REPEATS + 1):
+            start = time.perf_counter()
+            found, log_g = call(seed)
+            seconds.append(time.perf_counter() - start)
+            effective.append(found / seconds[-1])
+            logs.append(log_g)
+        median = statistics.median(seconds)
+        print(
+            f"  {name:20} {4 * draws / median:9.0f} draws/s {statistics.median(effective):8.0f} "
+            f"effective/s, first call {first:.1f} s, "
+            f"ln g_X = {np.mean(logs):.3f} +- {np.std(logs):.3f}"
+        )
+
+
 def main() -> None:
     """Run all parts."""
     parser = argparse.ArgumentParser(
@@ -107,6 +186,7 @@ def main() -> None:
     )
     parser.add_argument("--starts", type=int, default=1000)
     parser.add_argument("--points", type=int, default=100, help="points per axis of the profile")
+    parser.add_argument("--draws", type=int, default=300, help="of each chain of NUTS")
     parser.add_argument("--toys", type=int, default=500)
     arguments = parser.parse_args()
     zscan.enable_x64()
@@ -132,6 +212,7 @@ def main() -> None:
             f"profile over g_A on {arguments.points} x {arguments.points} points, {name} call: "
             f"{seconds:.2f} s"
         )
+    against_numpyro(arguments.draws)
     light = light_problem()
     for name in ("first", "second"):
         seconds = wall(lambda: toys(light, {"g_V": 3e-3, "g_A": 1e-3}, arguments.toys))

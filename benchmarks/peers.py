@@ -7,9 +7,10 @@ call, compiled before: the muon's moment and the Borexino rate with SciPy's adap
 with NumPy on arrays (a Gauss rule of the textbook formula), the latter also with bsm-scanner (its
 C++ graph of the same rule), R_K and a_mu with flavio, recasts of limits with DarkCast (a checkout
 of https://gitlab.com/darkcast/releases, whose files are imported and run), for one model and for a
-thousand (the deviation there is that of the factor between two models). Rates are points per second of CPU time of this process, medians; where a peer is too slow
-for all points it does a few, and the table says how many. A peer that is not there is named as
-skipped. The deviation is that of zscan from the peer."""
+thousand; the deviation there is that of the factor between two models. Rates are points per second
+of CPU time of this process, medians; where a peer is too slow for all points it does a few, and the
+table says how many. A peer that is not there is named as skipped. The deviation is that of zscan
+from the peer."""
 
 from __future__ import annotations
 
@@ -282,8 +283,8 @@ def recasts(checkout: Path | None) -> Iterable[Line]:
     )
     yield Line("recast, B-L, 4 limits", "DarkCast", masses / seconds, rate, worst, masses)
 
-    # A thousand models at the masses of one limit: its prompt signals grow as g^2, so that the bound is
-    # the coupling over the root of the signal strength
+    # A thousand models at the masses of one limit: its prompt signals grow as g^2: the bound
+    # is the coupling over the root of the signal strength
     name, used = RECAST[0], 3
     rng = np.random.default_rng(3)
     charges = {key: rng.integers(-3, 4, 1000).astype(float) for key in SPECIES}
