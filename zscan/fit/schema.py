@@ -26,7 +26,7 @@ def card_schema() -> dict[str, Any]:
 
     card = schema(sections["card"])
     properties = card["properties"]
-    for name in ("output", "plot", "fit"):
+    for name in ("output", "plot", "fit", "refine"):
         properties[name] = schema(sections[name])
     properties["fit"]["properties"]["sample"] = schema(sections["fit.sample"])
     flat = {"enum": ["flat", "log-flat"]}

@@ -51,6 +51,7 @@ def export(
     values, levels and references; "netcdf": the whole map as netCDF-4, which any xarray, ROOT or
     Julia reads, names with a slash written with an underscore.
 
+    A refined map (docs/adaptive.md) is written on its finest level, NaN where nothing was computed.
     Contours are those of the limits that the map stores, in planes of its last two axes,
     interpolated linearly on the scale of each axis. `constraints` are names or patterns of those
     that are wanted; one whose observable the map does not hold is left out with an `ExportWarning`.
@@ -60,7 +61,7 @@ def export(
         raise ParameterError(f"to = {to!r}: {nearest(str(to), FORMATS)}")
     source = file_name(map, "map")
     path = source.with_suffix(FORMATS[to]) if out is None else file_name(out, "output")
-    with open_scan(source) as data:
+    with open_scan(source, refined=True) as data:
         names = selected_constraints(data, constraints)
         if to == "netcdf":
             return _netcdf(data.sel(constraint=names), path, force)

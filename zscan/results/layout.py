@@ -91,20 +91,20 @@ class MapObservable:
 
 @dataclass(frozen=True)
 class MapTable:
-    """A small array beside the fields, such as a covariance: float64 or text, in C order. `name`
-    may name groups.
+    """A small array beside the fields, such as a covariance: float64 or text, in C order, or an
+    array of one axis. `name` may name groups.
     """
 
     name: str
     units: str
     long_name: str
     shape: tuple[int, ...]
-    values: tuple[float, ...] | tuple[str, ...]
+    values: tuple[float, ...] | tuple[str, ...] | np.ndarray
 
     @property
     def is_text(self) -> bool:
         """Whether the values are text."""
-        return bool(self.values) and isinstance(self.values[0], str)
+        return len(self.values) > 0 and isinstance(self.values[0], str)
 
 
 def map_table(name: str, long_name: str, values: Any, units: str = "1") -> MapTable:

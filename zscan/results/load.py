@@ -9,10 +9,13 @@ import xarray
 from zscan.errors import IncompleteMapError
 from zscan.results.check import open_checked
 from zscan.results.files import access
+from zscan.results.refined import for_drawing, on_finest, refinement
 from zscan.untrusted import file_name
 
 
-def open_scan(path: str | Path, *, allow_partial: bool = False) -> xarray.Dataset:
+def open_scan(
+    path: str | Path, *, allow_partial: bool = False, refined: bool = False
+) -> xarray.Dataset:
     """Open a map as an `xarray.Dataset`; values are read when they are used, so close it or use it
     in `with`.
 
@@ -20,6 +23,9 @@ def open_scan(path: str | Path, *, allow_partial: bool = False) -> xarray.Datase
     of models, their charges (charge.L.mu, ...). Variables: delta_chi2 and status over (constraint,
     ..., m_X, g_X), chi2_zero over constraint, and "observable/NAME" over the axes of the scan.
     Attributes as in the file: JSON where they are lists or tables.
+
+    A refined map (docs/adaptive.md) opens as the grid of its card; with `refined` on the axes of
+    its finest level, in memory, with NaN and status 0 at points that were not computed.
 
     A map with missing tiles raises `IncompleteMapError`; with `allow_partial` they are NaN, with
     status 0. Raises `ForeignFileError` for a file that is no map or refers to data outside itself,
@@ -56,4 +62,14 @@ def open_scan(path: str | Path, *, allow_partial: bool = False) -> xarray.Datase
 
     result = dataset.copy()
     result.set_close(close)
+    if refined and refinement(result.attrs) is not None:
+        with result, open_checked(path) as (file, _):
+            return on_finest(result, file)
     return result
+
+
+def open_drawn(path: str | Path) -> xarray.Dataset:
+    """Open a map as figures draw it: as `open_scan`, a refined one on its finest level with
+    `for_drawing`.
+    """
+    return for_drawing(open_scan(path, refined=True))

@@ -28,6 +28,7 @@ from zscan.results.layout import (
     row_digests,
     value_digest,
 )
+from zscan.results.refined import refinement
 from zscan.results.seal import outside, seal
 
 _RESERVE = 1 << 20  # bytes, for the digests and the seal
@@ -276,6 +277,7 @@ def info(path: str | Path) -> dict[str, Any]:
             "axes": axes,
             "constraints": [item["name"] for item in structure.constraints],
             "profiled": _profiled(json_attribute(file, "spec")),
+            "refinement": refinement(file.attrs),
             "stored_observables": json_attribute(file, "stored_observables"),
             "points": structure.grid.points,
             "bytes": path.stat().st_size,

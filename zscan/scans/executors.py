@@ -33,6 +33,15 @@ class Sink(Protocol):
         """Take a tile; called from several threads."""
 
 
+class Evaluator(Protocol):
+    """Starts the evaluation of a tile; see `TileEvaluator`."""
+
+    def __call__(self, tile: Tile) -> Callable[[], dict[str, list[np.ndarray]]]: ...
+
+    def wait(self) -> None:
+        """Wait for the last evaluation that was started."""
+
+
 class Executor(Protocol):
     """Evaluates tiles and writes them to the store and the sink.
 
@@ -49,12 +58,19 @@ class Executor(Protocol):
 
 class Inline:
     """In this process: one compiled function over all tiles, each written while the next one
-    computes.
+    computes; `evaluator` takes the place of that of the grid.
     """
 
-    def __init__(self, spec: ScanSpec, store: TileStore, sink: Sink, bar: Progress) -> None:
+    def __init__(
+        self,
+        spec: ScanSpec,
+        store: TileStore,
+        sink: Sink,
+        bar: Progress,
+        evaluator: Evaluator | None = None,
+    ) -> None:
         self.store, self.sink, self.bar = store, sink, bar
-        self.evaluator = TileEvaluator(spec, store.grid)
+        self.evaluator = evaluator or TileEvaluator(spec, store.grid)
 
     def run(self, tiles: Sequence[Tile]) -> None:
         """See `Executor`."""

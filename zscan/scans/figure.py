@@ -27,7 +27,7 @@ from zscan.results.figures.picture import (
     picture_format,
 )
 from zscan.results.figures.plot import FigureSpec
-from zscan.results.load import open_scan
+from zscan.results.load import open_drawn
 from zscan.results.outputs import Output, guard
 from zscan.scans.cards import read_card
 from zscan.scans.interrupts import interruptible
@@ -206,7 +206,7 @@ def _make(
                 warnings.simplefilter("ignore", NoEffectWarning)
             run_scan(scan, path, resume=not force, force=force)
     with ExitStack() as stack:
-        maps = [stack.enter_context(open_scan(path)) for path in paths]
+        maps = [stack.enter_context(open_drawn(path)) for path in paths]
         save(figure, maps, picture, command=command, provenance=provenance, force=True)
         return (*paths, picture)
 

@@ -5,6 +5,7 @@ one is; and constraints that have no effect at any point.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class FiniteCheck:
         self.header, self.strict = header, strict
         self.counts: dict[str, int] = {}
         self.first: dict[str, tuple[int, ...]] = {}  # indices on the grid, first in C order
+        self.between: dict[str, str] = {}  # the first one of points between those of the grid
         self.applies: set[str] = set()
         self.acts: set[str] = set()
         self._lock = threading.Lock()
@@ -53,6 +55,25 @@ class FiniteCheck:
                 self.counts[name] = self.counts.get(name, 0) + count
                 self.first[name] = min(self.first.get(name, place), place)
 
+    def note_points(self, places: Sequence[np.ndarray], fields: Mapping[str, np.ndarray]) -> None:
+        """The same for n points between those of the grid: `places` their values of each axis,
+        status and delta chi2 (constraint, n). Raises `NotFiniteError`.
+        """
+        for number, constraint in enumerate(self.header.constraints):
+            name, status = constraint.name, fields["status"][number]
+            self._note(name, status, fields["delta_chi2"][number])
+            wrong = np.flatnonzero(status == NOT_FINITE)
+            if not wrong.size:
+                continue
+            point = self._words([values[wrong[0]].item() for values in places])
+            if self.strict:
+                raise NotFiniteError(
+                    f"not finite although valid: {name} at {point}; without --strict the map is "
+                    "made, with status 3 there"
+                )
+            self.counts[name] = self.counts.get(name, 0) + wrong.size
+            self.between.setdefault(name, point)
+
     def _note(self, name: str, status: np.ndarray, delta_chi2: np.ndarray) -> None:
         if name not in self.acts and np.any((status != OUT_OF_RANGE) & (status != NOT_COMPUTED)):
             self.applies.add(name)
@@ -81,14 +102,21 @@ class FiniteCheck:
         """One line for all constraints in the order of the map; empty if all is finite."""
         return "; ".join(
             f"{item.name} is not finite on {self.counts[item.name]} points where it is valid, the "
-            f"first at {self._point(self.first[item.name])}"
+            f"first at {self._first(item.name)}"
             for item in self.header.constraints
             if item.name in self.counts
         )
 
+    def _first(self, name: str) -> str:
+        return self._point(self.first[name]) if name in self.first else self.between[name]
+
     def _point(self, place: tuple[int, ...]) -> str:
+        pairs = zip(self.header.axes, place, strict=True)
+        return self._words([axis.values[index] for axis, index in pairs])
+
+    def _words(self, values: Sequence[float]) -> str:
         words = []
-        for axis, index in zip(self.header.axes, place, strict=True):
+        for axis, value in zip(self.header.axes, values, strict=True):
             unit = "" if axis.units == "1" else f" {axis.units}"
-            words.append(f"{axis.name} = {axis.values[index]!r}{unit}")
+            words.append(f"{axis.name} = {value!r}{unit}")
         return ", ".join(words)

@@ -22,9 +22,10 @@ from zscan.results.figures.custom import (
     warn_left_out,
 )
 from zscan.results.figures.picture import CAPTION, PICTURE, caption_path, picture_format
-from zscan.results.load import open_scan
+from zscan.results.load import open_drawn
 from zscan.results.outputs import Output, guard
 from zscan.results.plot_table import PlotTable, read_plot_table
+from zscan.results.refined import for_drawing
 from zscan.untrusted import TextError, file_name, is_file, parse_toml
 
 if TYPE_CHECKING:
@@ -173,19 +174,19 @@ def _opened(
 
     A model is scanned into `out`, or into memory if that is None."""
     if isinstance(source, xr.Dataset):
-        return _kept(source), ()
+        return _kept(for_drawing(source)), ()
     if isinstance(source, str | Path) and _is_map(source):
         if constraints is not None:
             raise ParameterError(
                 f"{source} is a map, whose constraints are there already: choose among them with "
                 "layers"
             )
-        return open_scan(source), ()
+        return open_drawn(source), ()
     if out is not None:
-        return open_scan(_scanned(source, constraints, out, force)), (out,)
+        return open_drawn(_scanned(source, constraints, out, force)), (out,)
     with tempfile.TemporaryDirectory() as folder:
         path = _scanned(source, constraints, Path(folder) / "model.h5", force)
-        with open_scan(path) as data:
+        with open_drawn(path) as data:
             return _kept(data.load()), ()
 
 

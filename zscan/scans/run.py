@@ -36,6 +36,8 @@ from zscan.scans.header import map_header
 from zscan.scans.interrupts import interruptible
 from zscan.scans.locks import hold
 from zscan.scans.progress import progress_of
+from zscan.scans.refine import refined
+from zscan.scans.refinement import require_whole
 from zscan.scans.shards import check_continuation, check_count, of_shard
 from zscan.scans.spec import ScanSpec, load_card
 from zscan.scans.store import (
@@ -105,6 +107,7 @@ def run_scan(
     with spared(aside):
         spec = _spec(card, overrides)
     if shard is not None:
+        require_whole(spec.refinement, "a shard")
         check_count(shard[1], spec.grid)
     out = Path("results") / f"{spec.name}.h5" if out is None else out
     resume = resume or shard is not None
@@ -159,7 +162,7 @@ def _compute(
     require_space(out, _map_bytes(store.header, shard) + tile_bytes)
     with ExitStack() as stack:
         sink: Sink = check
-        if shard is None:
+        if shard is None and spec.refinement is None:
             writer = map_writer(out, store.header, replace=replace_map, watch=check)
             sink = stack.enter_context(writer)
         faults |= take_over((tile for tile in mine if tile.index in done), store, sink)
@@ -167,9 +170,14 @@ def _compute(
         if again:
             warn_of_damage(store, again, stacklevel=5)
         todo = [tile for tile in mine if tile.index not in done or tile.index in again]
+        if spec.refinement is not None and (todo or store.earlier):
+            store.remove_from(store.grid.count)  # pieces that follow from other numbers
         count = _points(mine)
         with progress_of(spec.name, count, count - _points(todo), shown=progress) as bar:
             executor_class(executor)(spec, store, sink, bar).run(todo)
+    if spec.refinement is not None:
+        header = refined(spec, spec.refinement, store, check, progress=progress)
+        write_map(out, header, store, replace=replace_map)
 
 
 def _warn_of(check: FiniteCheck, out: Path, *, complete: bool) -> None:
@@ -206,6 +214,11 @@ def _merge(store: TileStore, partial: bool, force: bool, exists: bool) -> None:
     if exists and not force and is_complete(out, store, bool(store.earlier)):
         store.remove()
         return
+    if "refine" in store.canonical:
+        raise IncompleteScanError(
+            f"{store.folder}: a refined scan is not merged; it goes on with: "
+            f"{store.header.attributes['command']} -o {shlex.quote(str(out))} --resume"
+        )
     done, faults = store.survey()
     if faults:
         check = FiniteCheck(store.header)
@@ -249,6 +262,15 @@ def _plan(spec: ScanSpec) -> dict[str, Any]:
     speed = f"{info.gflops:.3g} Gflop/s, {info.float64_ratio:.2f} of float32"
     small = tile_grid(header.grid.shape, min(spec.tile_points, _ESTIMATE_POINTS))
     evaluator = TileEvaluator(spec, small)
+    refinement = spec.refinement
+    finest = (
+        {}
+        if refinement is None
+        else {
+            axis.name: values.size
+            for axis, values in zip(spec.axes, refinement.axes(spec.axes), strict=True)
+        }
+    )
     seconds = []
     for _ in range(4):
         start = time.perf_counter()
@@ -272,7 +294,7 @@ def _plan(spec: ScanSpec) -> dict[str, Any]:
         "compile_seconds": seconds[0] - min(seconds[1:]),
         "estimated_seconds": min(seconds[1:]) * header.grid.points / math.prod(small.block),
         "spec_hash": spec.hash,
-    }
+    } | ({} if refinement is None else {"refine": refinement.table() | {"finest": finest}})
 
 
 def _spec(card: Card, overrides: Sequence[str] | None) -> ScanSpec:

@@ -39,6 +39,7 @@ from zscan.scans.axes import (
 from zscan.scans.cards import RawCard, read_card
 from zscan.scans.models import read_models
 from zscan.scans.profiled import Profiled, ProfiledTable, asks_for_profile, read_profiled
+from zscan.scans.refinement import Refinement, RefineTable, read_refinement
 from zscan.untrusted import file_name
 
 FORMAT = 1
@@ -61,6 +62,7 @@ class _Card(Section):
     axis: dict[str, Any] = Field(default_factory=dict)
     fixed: dict[str, Any] = Field(default_factory=dict)
     output: dict[str, Any] = Field(default_factory=dict)
+    refine: dict[str, Any] | None = None
     fit: dict[str, Any] = Field(default_factory=dict)
     plot: dict[str, Any] = Field(default_factory=dict)
 
@@ -81,6 +83,7 @@ CARD_SECTIONS: dict[str, type[Section]] = {
     "axis.profiled": ProfiledTable,
     "fixed": _Fixed,
     "output": _Output,
+    "refine": RefineTable,
 }
 
 
@@ -93,7 +96,8 @@ class ScanSpec:
     `observables` is the set as text, see `zscan.constraints.observable_set`.
     `profiled` are no axes: chi2 is minimised over them. `card` is the text of the card, `overrides`
     what was changed in it. `fit` is the section that `zscan.fit.fit_card` reads; a scan does not
-    depend on it. `device` is where it must run, "cpu" or "gpu"."""
+    depend on it. `device` is where it must run, "cpu" or "gpu", `refinement` where there are points
+    between those of the grid."""
 
     name: str
     model: ModelType
@@ -111,6 +115,7 @@ class ScanSpec:
     profiled: tuple[Profiled, ...] = ()
     fit: Mapping[str, Any] = field(default_factory=dict, repr=False)
     device: str | None = None
+    refinement: Refinement | None = None
 
     @property
     def grid(self) -> TileGrid:
@@ -136,6 +141,8 @@ class ScanSpec:
                 "tile_points": self.tile_points,
             },
         }
+        if self.refinement is not None:
+            table["refine"] = self.refinement.table()
         return hex_floats(table)
 
     @functools.cached_property
@@ -247,6 +254,14 @@ def load_card(
             raw.label,
             [Fault("constraints", problem, list(names), "at least one that is no projection")],
         )
+    refinement = None
+    if card["refine"] is not None:
+        every = likelihood.measured
+        measured = {name: every[name] for name in names if name in every}
+        stored = output["observables"]
+        refinement = read_refinement(card["refine"], axes, profiled, measured, stored, faults)
+        if refinement is None:
+            raise CardError(raw.label, faults)
     return ScanSpec(
         name=card["name"],
         model=model,
@@ -264,6 +279,7 @@ def load_card(
         profiled=profiled,
         fit=card["fit"],
         device=card["device"],
+        refinement=refinement,
     )
 
 

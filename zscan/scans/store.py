@@ -358,6 +358,14 @@ class TileStore:
         """Delete the tiles and the folder, which stays if anything else lies in it."""
         remove_tiles(self.folder)
 
+    def remove_from(self, first: int) -> None:
+        """Delete the tiles with the number `first` and above, of the grid and beyond."""
+        with access(self.folder, "removed"):
+            for path in self.folder.iterdir():
+                match = _TILE_FILE.fullmatch(path.name)
+                if match and int(match[1]) >= first:
+                    path.unlink(missing_ok=True)
+
     def remove_left_over(self) -> None:
         """`remove` what an earlier run left beside the complete map; tiles of another scan stay."""
         try:

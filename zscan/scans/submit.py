@@ -24,6 +24,7 @@ from zscan.scans import slurm
 from zscan.scans.header import map_header
 from zscan.scans.jobs import ARRAY, JOBS, MERGE, RECORD, Jobs, jobs_folder, load_jobs
 from zscan.scans.options import RESTARTS, for_merge, notice, requests_gpu, require_allowed
+from zscan.scans.refinement import require_whole
 from zscan.scans.run import is_complete
 from zscan.scans.shards import check_count, finer_tiles
 from zscan.scans.spec import ScanSpec, load_card
@@ -94,6 +95,7 @@ def prepare_submission(
     creation_time()
     spec = load_card(card, overrides)
     out = Path("results") / f"{spec.name}.h5" if out is None else file_name(out, "map")
+    require_whole(spec.refinement, "a job array")
     check_count(shards, spec.grid)
     seconds, advice = notice(options, _NOTICE)
     run = ["run", str(card), "-o", str(out)]

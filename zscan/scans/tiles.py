@@ -8,7 +8,7 @@ import contextlib
 import functools
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDev
 from zscan.errors import DeviceError
 from zscan.results.grid import Tile, TileGrid
 from zscan.results.layout import NOT_FINITE, OK, OUT_OF_RANGE
-from zscan.scans.devices import named
+from zscan.scans.devices import in_use, named
 from zscan.scans.profiled import CHI2, CONVERGED, find_minimum
 from zscan.scans.spec import ScanSpec
 
@@ -104,6 +104,50 @@ class TileEvaluator:
         }
 
 
+class PointEvaluator:
+    """Evaluates pieces of `shape`: rows of one value of the first of two axes, and points of any
+    values of the second one, all with one compiled shape, on the first device.
+
+    `points` are the values of each piece by its number: (rows,) and (rows, points)."""
+
+    def __init__(self, spec: ScanSpec, shape: tuple[int, int]) -> None:
+        self.points: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.device = in_use()[0]
+        self.program = _Program(spec, shape, (self.device,))
+
+    def __call__(self, tile: Tile) -> Callable[[], Fields]:
+        """Start the evaluation of a piece; raises, as the result does, `DeviceError`."""
+        x, y = self.points[tile.index]
+        with jax.enable_x64(True):
+            axes = [jax.device_put(values, self.device) for values in (x[:, np.newaxis], y)]
+
+        def rows() -> Fields:
+            with _device_errors(tile):
+                return start()
+
+        with _device_errors(tile):
+            start = self.program.start(axes, (slice(None), slice(None)))
+        return rows
+
+    def wait(self) -> None:
+        """Wait for the last evaluation that was started."""
+        with contextlib.suppress(*_TROUBLE):
+            jax.block_until_ready(self.program.last)
+
+
+@contextlib.contextmanager
+def _device_errors(tile: Tile) -> Iterator[None]:
+    try:
+        yield
+    except _TROUBLE as error:
+        if not _is_of_device(error):
+            raise
+        raise DeviceError(
+            f"piece {tile.index} of {tile.shape} points cannot be evaluated: {_line(error)}; what "
+            "is finished is kept: continue with --resume"
+        ) from error
+
+
 def _fail(error: BaseException) -> Fields:
     raise error
 
@@ -162,11 +206,17 @@ class _Program:
         """
         with jax.enable_x64(True):
             axes = [self._axis(number, part) for number, part in enumerate(slices)]
+        return self.start(axes, tuple(slice(part.stop - part.start) for part in slices))
+
+    def start(self, axes: Sequence[Array], inside: tuple[slice, ...]) -> Callable[[], Fields]:
+        """Start the evaluation of parameters that broadcast to the block; the result waits for it,
+        and gives what lies `inside`.
+        """
+        with jax.enable_x64(True):
             fields = self.compiled(*axes)
             self.last = fields
 
         def rows() -> Fields:
-            inside = tuple(slice(part.stop - part.start) for part in slices)
             return {
                 name: [np.ascontiguousarray(np.asarray(array)[inside]) for array in arrays]
                 for name, arrays in fields.items()

@@ -12,6 +12,7 @@ import xarray as xr
 from zscan.results.figures import names
 from zscan.results.figures.curves import Channels, Curves
 from zscan.results.figures.layers import Backdrop, Layer, level, rests_on
+from zscan.results.refined import sentence
 from zscan.results.rule import exclusion_rule, measurement
 
 _LEPTONS = (r"L_e", r"L_\mu", r"L_\tau")
@@ -136,6 +137,7 @@ def caption(
     """
     paragraphs = list(dict.fromkeys(model_sentence(data) for data in maps))
     paragraphs += [note] if note else []
+    paragraphs += [text for text in dict.fromkeys(sentence(data.attrs) for data in maps) if text]
     listed: dict[str, str] = {}
     for data, layer in shown:
         if isinstance(layer, Backdrop):
