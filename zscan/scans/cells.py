@@ -15,20 +15,19 @@ _BITS = 64
 class Cells:
     """The cells of a grid of `shape` nodes, each cut at most `levels` times.
 
-    `known` (of the shape of the finest grid) tells which nodes are computed: first those of the
-    grid alone."""
+    `known` (of the shape of the finest grid) tells which nodes are computed."""
 
     def __init__(self, shape: Sequence[int], levels: int) -> None:
         self.step = 2**levels
         self.shape = tuple((size - 1) * self.step + 1 for size in shape)
         self.known = np.zeros(self.shape, bool)
-        self.known[:: self.step, :: self.step] = True
         self._cut = [
             np.zeros(tuple((size - 1) << level for size in shape), bool) for level in range(levels)
         ]
 
-    def nodes(self) -> np.ndarray:
-        """Places (n, 2) of the known nodes, in C order."""
+    def grid(self) -> np.ndarray:
+        """Places (n, 2) of the nodes of the grid, in C order; they count as known from now on."""
+        self.known[:: self.step, :: self.step] = True
         return np.argwhere(self.known)
 
     def cut(self, sides: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -36,8 +35,8 @@ class Cells:
         once; returns the places (n, 2) of the nodes that this takes, in C order, which count as
         known from now on.
 
-        `sides` are, for each contour, the known nodes on either side, in the order of `nodes`; one
-        that is on both is always in cells that are cut."""
+        `sides` are, for each contour, which of the known nodes, in C order, are on either side; the
+        cells around one that is on both are always cut."""
         there = [np.ones(self._cut[0].shape, bool)]
         there += [cut.repeat(2, 0).repeat(2, 1) for cut in self._cut[:-1]]
         crossed = [np.zeros(cut.shape, bool) for cut in self._cut]

@@ -16,7 +16,9 @@ _log = logging.getLogger("zscan")
 
 
 class Progress(Protocol):
-    """What is told how many points are done; a context."""
+    """What is told how many points are done, of a `total` that may grow; a context."""
+
+    total: float
 
     def update(self, n: float) -> object:
         """`n` more are done."""
@@ -57,7 +59,8 @@ class _Lines:
     """Lines of a log, from a thread of their own: a tile may take longer than a minute."""
 
     def __init__(self, name: str, total: int, done: int, unit: str) -> None:
-        self.name, self.total, self.done, self.unit = name, total, float(done), unit
+        self.name, self.unit = name, unit
+        self.total, self.done = float(total), float(done)
         self._before, self._start = float(done), time.monotonic()
         self._over = threading.Event()
 

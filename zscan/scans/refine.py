@@ -1,10 +1,10 @@
-"""Refine a scan: points between those of its grid, round by round, until no contour leaves the
-cells that were cut.
+"""Refined scans: the points of a grid, and then points between them, round by round, until no
+contour leaves the cells that were cut.
 
-The points of a round are computed in pieces of one shape, rows of one value of the first axis, so
-that what depends on it alone is evaluated once a row. Pieces are stored beside the tiles, with
-numbers that follow theirs; which points they hold follows from all before, so that a scan that was
-killed takes over the first ones that are whole."""
+All points are computed in pieces of one shape, rows of one value of the first axis, so that what
+depends on it alone is evaluated once a row. Pieces are stored like tiles, with numbers that follow
+those of the grid. Which points they hold follows from all before, so that a scan that was killed
+takes over the first ones that are whole, and no others."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ import functools
 import json
 import math
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from zscan.errors import ZscanError
+from zscan.errors import DamagedTileWarning, ZscanError
+from zscan.results.files import require_space
 from zscan.results.grid import Tile
 from zscan.results.layout import MapHeader
 from zscan.results.refined import ATTRIBUTE, refined_tables
 from zscan.results.rule import ExclusionRule, measurement
-from zscan.results.schema import Digests, Rows, checked_rows
+from zscan.results.schema import Digests, Rows, checked_rows, digests_of, map_writer
 from zscan.scans.cells import Cells
 from zscan.scans.executors import Inline
 from zscan.scans.finite import FiniteCheck
-from zscan.scans.progress import progress_of
+from zscan.scans.progress import Progress, progress_of
 from zscan.scans.refinement import Refinement
 from zscan.scans.spec import ScanSpec
 from zscan.scans.store import TileStore
 from zscan.scans.tiles import PointEvaluator
 
 _ROW = 16  # points of a row of a piece
-_PARTS = 8  # pieces into which rows of the finest grid would go, one each
+_PARTS = 8  # of the finest first axis: a piece has as many rows as one of them
 _MOST_ROWS = 4096
 _SIGMAS = 2.0  # of a band
 
@@ -41,76 +43,69 @@ Fields = dict[str, np.ndarray]
 
 
 class _Points:
-    """The points of a refined scan: places on the finest axes, in the order in which they were
-    computed, and the fields there, with the constraint axis first where there is one.
+    """Points that were computed: `places` (n, 2) on the finest axes, in C order, and the fields
+    there, with the constraint axis first where there is one.
     """
 
     def __init__(self, places: np.ndarray, fields: Fields) -> None:
         self.places, self.fields = places, fields
 
     def add(self, places: np.ndarray, fields: Fields) -> None:
+        """Add others."""
         self.places = np.concatenate([self.places, places])
+        order = np.lexsort(self.places.T[::-1])
+        self.places = self.places[order]
         self.fields = {
-            name: np.concatenate([values, fields[name]], axis=-1)
+            name: np.concatenate([values, fields[name]], axis=-1)[..., order]
             for name, values in self.fields.items()
         }
 
-    def sort(self) -> None:
-        """Into C order of the finest grid."""
-        order = np.lexsort(self.places.T[::-1])
-        self.places = self.places[order]
-        self.fields = {name: values[..., order] for name, values in self.fields.items()}
+    def of(self, chosen: np.ndarray) -> tuple[np.ndarray, Fields]:
+        """Some of them."""
+        return self.places[chosen], {name: v[..., chosen] for name, v in self.fields.items()}
 
 
-def refined(
+def run_refined(
     spec: ScanSpec,
     refinement: Refinement,
     store: TileStore,
     check: FiniteCheck,
     *,
+    replace_map: bool,
     progress: bool | None,
-) -> MapHeader:
-    """Compute the points between those of the grid, whose tiles are all in the store; returns the
-    header of the map with them.
-
-    Pieces that an earlier run stored are taken over: there must be none unless its tiles are, too.
-    """
+) -> None:
+    """Compute a refined scan, of which the store may hold pieces, and write its map."""
     axes = refinement.axes(spec.axes)
     cells = Cells(spec.grid.shape, refinement.levels)
-    points = _Points(*_of_tiles(store, cells.step))
-    pieces = _Pieces(spec, store, axes, progress)
-    while True:
-        points.sort()
-        wanted = cells.cut(_sides(store.header, refinement, points))
-        if not len(wanted):
-            break
-        points.add(wanted, pieces.compute(wanted))
-    pieces.discard(pieces.count)
-    beyond = (points.places % cells.step != 0).any(axis=1)
-    places = points.places[beyond]
-    fields = {name: values[..., beyond] for name, values in points.fields.items()}
+    if store.earlier:
+        store.remove_from(store.grid.count)  # other versions may have chosen other points
+    require_space(store.out, sum(field.bytes(spec.grid.points) for field in store.header.fields))
+    with progress_of(spec.name, 0, shown=progress) as bar:
+        pieces = _Pieces(spec, store, axes, bar)
+        grid = cells.grid()
+        points = _Points(grid, pieces.compute(grid))
+        while len(wanted := cells.cut(_sides(store.header, refinement, points))):
+            points.add(wanted, pieces.compute(wanted))
+    on_grid = (points.places % cells.step == 0).all(axis=1)
+    places, fields = points.of(~on_grid)
     check.note_points([axis[i] for axis, i in zip(axes, places.T, strict=True)], fields)
-    names = [item.name for item in store.header.constraints]
     told = refinement.table() | {"points": len(places)}
-    told["constraints"] = [name for name in names if name in refinement.constraints]
-    return replace(
+    header = replace(
         store.header,
         tables=(*store.header.tables, *refined_tables(store.header, axes, places, fields)),
         attributes=dict(store.header.attributes) | {ATTRIBUTE: json.dumps(told)},
     )
-
-
-def _of_tiles(store: TileStore, step: int) -> tuple[np.ndarray, Fields]:
-    """The points of the grid, from its tiles."""
-    header, places, parts = store.header, [], []
-    for tile in store.grid:
-        rows, _ = checked_rows(tile, store)
-        along = [np.arange(part.start, part.stop) * step for part in tile.slices]
-        mesh = np.meshgrid(*along, indexing="ij")
-        places.append(np.stack([axis.ravel() for axis in mesh], axis=1))
-        parts.append(_flat(header, rows))
-    joined = {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
-    return np.concatenate(places), joined
+    with map_writer(store.out, header, replace=replace_map, watch=check) as writer:
+        _, fields = points.of(on_grid)
+        for tile in store.grid:
+            rows = {
+                field.name: [
+                    np.ascontiguousarray(row.reshape(store.grid.shape)[tile.slices])
+                    for row in field.split(fields[field.name])
+                ]
+                for field in header.fields
+            }
+            writer.put(tile, rows, digests_of(rows))
 
 
 def _flat(header: MapHeader, rows: Rows) -> Fields:
@@ -126,9 +121,9 @@ class _Pieces:
     """Computes points in pieces of `shape`, rows and points of a row, each stored as a tile."""
 
     def __init__(
-        self, spec: ScanSpec, store: TileStore, axes: Sequence[np.ndarray], progress: bool | None
+        self, spec: ScanSpec, store: TileStore, axes: Sequence[np.ndarray], bar: Progress
     ) -> None:
-        self.spec, self.store, self.axes, self.progress = spec, store, axes, progress
+        self.spec, self.store, self.axes, self.bar = spec, store, axes, bar
         row = min(_ROW, spec.tile_points)
         rows = 2 ** round(math.log2(max(axes[0].size / _PARTS, 1)))
         self.shape = max(1, min(rows, _MOST_ROWS, spec.tile_points // row)), row
@@ -145,31 +140,25 @@ class _Pieces:
         rows = slice(number * size, (number + 1) * size)
         return Tile(self.store.grid.count + number, (rows, slice(0, self.shape[1])), self.shape)
 
-    def discard(self, first: int) -> None:
-        """Remove the stored pieces from number `first` on."""
-        self.store.remove_from(self.store.grid.count + first)
-
     def compute(self, places: np.ndarray) -> Fields:
         """The fields at points (n, 2) in C order."""
         nodes, filled = _rows_of(places, self.shape)
-        number = len(nodes)
-        tiles = [self.tile(self.count + i) for i in range(number)]
-        self.count += number
+        tiles = [self.tile(self.count + number) for number in range(len(nodes))]
+        self.count += len(tiles)
+        self.bar.total += len(tiles) * math.prod(self.shape)
         found: dict[int, Rows] = {}
         for tile in tiles if self.stored else ():
             rows = self._read(tile)
             if rows is None:
                 self.stored = False
-                self.discard(tile.index - self.store.grid.count)
+                self.store.remove_from(tile.index)
                 break
             found[tile.index] = rows
-        todo = [tile for tile in tiles if tile.index not in found]
+            self.bar.update(math.prod(self.shape))
         for tile, (x, y) in zip(tiles, nodes, strict=True):
             self.evaluator.points[tile.index] = self.axes[0][x], self.axes[1][y]
-        each = math.prod(self.shape)
-        name = f"{self.spec.name}, refined"
-        with progress_of(name, number * each, len(found) * each, shown=self.progress) as bar:
-            Inline(self.spec, self.store, _Kept(found), bar, self.evaluator).run(todo)
+        todo = [tile for tile in tiles if tile.index not in found]
+        Inline(self.spec, self.store, _Kept(found), self.bar, self.evaluator).run(todo)
         self.evaluator.points.clear()
         parts = [
             {name: values[..., inside.ravel()] for name, values in flat.items()}
@@ -180,10 +169,15 @@ class _Pieces:
 
     def _read(self, tile: Tile) -> Rows | None:
         """The rows of a piece that an earlier run stored whole."""
+        path = self.store.path(tile)
+        if not path.exists():
+            return None
         try:
             return checked_rows(tile, self.store)[0]
         except (ZscanError, ValueError, KeyError, AttributeError, TypeError):
-            return None  # there is none, or a damaged one
+            text = f"{path}: damaged; it is computed again, and all after it"
+            warnings.warn(text, DamagedTileWarning, stacklevel=6)
+            return None
 
 
 class _Kept:
@@ -250,8 +244,12 @@ def _of_constraint(
     if not rule.excludes:
         measured = measurement(header.attributes, name)
         observable = fields[f"observable/{name}"].astype(float)
-        for sign, error in ((-1, "error_minus"), (1, "error_plus")):
-            edge = float(measured["value"]) + sign * _SIGMAS * float(measured[error])
+        for sigmas, error in (
+            (-_SIGMAS, "error_minus"),
+            (0.0, "error_plus"),
+            (_SIGMAS, "error_plus"),
+        ):
+            edge = float(measured["value"]) + sigmas * float(measured[error])
             yield observable > edge, ~(observable > edge)
         return
     chi2 = fields["delta_chi2"][number].astype(float)

@@ -36,9 +36,9 @@ class Refinement:
     """Points between those of a grid: `levels` times the cells where a contour passes are cut into
     four.
 
-    Contours are those of the `constraints` (limits; edges of the band of two standard deviations
-    for those without) and of the sum of chi2 of the `combined` ones, `combined_levels` above its
-    minimum in the plane."""
+    Contours are those of the `constraints` (limits; for those without, edges of the band of two
+    standard deviations and its centre) and of the sum of chi2 of the
+    `combined` ones, `combined_levels` above its minimum in the plane."""
 
     levels: int
     constraints: tuple[str, ...]
@@ -54,14 +54,17 @@ class Refinement:
         return [finer(axis.values, str(axis.definition.get("scale")), self.levels) for axis in axes]
 
 
-def require_whole(refinement: Refinement | None, what: str) -> None:
-    """Raise `ParameterError` if a scan that cannot be divided among processes is to be."""
-    if refinement is not None:
-        raise ParameterError(
-            f"{what} is not possible with [refine]: which points are computed depends on all "
-            "others; run the card in one process (zscan run, with any executor), or without "
-            "[refine] on a finer grid"
-        )
+def require_whole(
+    refinement: Refinement | None, executor: str = "inline", shard: tuple[int, int] | None = None
+) -> None:
+    """Raise `ParameterError` if a refined scan is to be divided among processes."""
+    if refinement is None or (executor == "inline" and shard is None):
+        return
+    what = f"executor {executor!r}" if shard is None else f"shard {shard[0]}/{shard[1]}"
+    raise ParameterError(
+        f"{what} is not possible with [refine]: which points are computed depends on those before; "
+        "run it in one process, or leave out [refine] and make the grid finer"
+    )
 
 
 def read_refinement(

@@ -36,7 +36,7 @@ from zscan.scans.header import map_header
 from zscan.scans.interrupts import interruptible
 from zscan.scans.locks import hold
 from zscan.scans.progress import progress_of
-from zscan.scans.refine import refined
+from zscan.scans.refine import run_refined
 from zscan.scans.refinement import require_whole
 from zscan.scans.shards import check_continuation, check_count, of_shard
 from zscan.scans.spec import ScanSpec, load_card
@@ -106,8 +106,8 @@ def run_scan(
     aside = not computes_here(executor)
     with spared(aside):
         spec = _spec(card, overrides)
+    require_whole(spec.refinement, executor, shard)
     if shard is not None:
-        require_whole(spec.refinement, "a shard")
         check_count(shard[1], spec.grid)
     out = Path("results") / f"{spec.name}.h5" if out is None else out
     resume = resume or shard is not None
@@ -134,7 +134,11 @@ def run_scan(
         require_space(target.path, _map_bytes(header, shard))
         store.prepare(resume=resume, force=force, allow_version_change=allow_version_change)
         check = FiniteCheck(header, strict=strict)
-        _compute(spec, store, executor, shard, check, replace_map=target.exists, progress=progress)
+        how: Any = {"replace_map": target.exists, "progress": progress}
+        if spec.refinement is not None:
+            run_refined(spec, spec.refinement, store, check, **how)
+        else:
+            _compute(spec, store, executor, shard, check, **how)
         if shard is None:
             store.remove()
     _warn_of(check, out, complete=shard is None)
@@ -162,7 +166,7 @@ def _compute(
     require_space(out, _map_bytes(store.header, shard) + tile_bytes)
     with ExitStack() as stack:
         sink: Sink = check
-        if shard is None and spec.refinement is None:
+        if shard is None:
             writer = map_writer(out, store.header, replace=replace_map, watch=check)
             sink = stack.enter_context(writer)
         faults |= take_over((tile for tile in mine if tile.index in done), store, sink)
@@ -170,14 +174,9 @@ def _compute(
         if again:
             warn_of_damage(store, again, stacklevel=5)
         todo = [tile for tile in mine if tile.index not in done or tile.index in again]
-        if spec.refinement is not None and (todo or store.earlier):
-            store.remove_from(store.grid.count)  # pieces that follow from other numbers
         count = _points(mine)
         with progress_of(spec.name, count, count - _points(todo), shown=progress) as bar:
             executor_class(executor)(spec, store, sink, bar).run(todo)
-    if spec.refinement is not None:
-        header = refined(spec, spec.refinement, store, check, progress=progress)
-        write_map(out, header, store, replace=replace_map)
 
 
 def _warn_of(check: FiniteCheck, out: Path, *, complete: bool) -> None:

@@ -242,7 +242,10 @@ def _advice(
         return (f"all tiles are there: zscan merge {_quoted(out)}",)
     lost = [item for item in shards if item.state in ("failed", "stopped")]
     command = "zscan run CARD" if store is None else store.header.attributes["command"]
-    advice = [f"what is missing or damaged is computed by: {command} -o {_quoted(out)} --resume"]
+    what = "what is missing or damaged"
+    if store is not None and "refine" in store.canonical:
+        what = "a refined scan, which keeps its points until its map is written,"
+    advice = [f"{what} is computed by: {command} -o {_quoted(out)} --resume"]
     if jobs is not None and lost:
         folder = jobs.folder
         numbers = ",".join(str(item.shard) for item in lost)

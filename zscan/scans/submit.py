@@ -95,7 +95,7 @@ def prepare_submission(
     creation_time()
     spec = load_card(card, overrides)
     out = Path("results") / f"{spec.name}.h5" if out is None else file_name(out, "map")
-    require_whole(spec.refinement, "a job array")
+    require_whole(spec.refinement, shard=(1, shards))
     check_count(shards, spec.grid)
     seconds, advice = notice(options, _NOTICE)
     run = ["run", str(card), "-o", str(out)]
