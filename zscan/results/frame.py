@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import h5py
@@ -97,7 +98,7 @@ def make_frame(header: MapHeader) -> tuple[MemoryFile, dict[str, int]]:
             coordinates=json.dumps(
                 {axis.name: [item.name for item in axis.coordinates] for axis in header.axes}
             ),
-            constraints=json.dumps(header.to_table()["constraints"]),
+            constraints=json.dumps([asdict(item) for item in header.constraints]),
             stored_observables=json.dumps([item.name for item in header.observables]),
             tables=json.dumps({table.name: list(table.shape) for table in header.tables}),
             dtype=header.dtype,

@@ -2,9 +2,9 @@
 contour leaves the cells that were cut.
 
 All points are computed in pieces of one shape, rows of one value of the first axis, so that what
-depends on it alone is evaluated once a row. Pieces are stored like tiles, with numbers that follow
-those of the grid. Which points they hold follows from all before, so that a scan that was killed
-takes over the first ones that are whole, and no others."""
+depends on it alone is evaluated once a row. Some pieces at a time are stored like a tile, with a
+number that follows those of the grid. Which points they hold follows from all before, so that a
+scan that was killed takes over the first ones that are whole, and no others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import json
 import math
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,9 +23,9 @@ from zscan.results.files import require_space
 from zscan.results.grid import Tile
 from zscan.results.layout import MapHeader
 from zscan.results.refined import ATTRIBUTE, refined_tables
-from zscan.results.rule import ExclusionRule, measurement
 from zscan.results.schema import Digests, Rows, checked_rows, digests_of, map_writer
 from zscan.scans.cells import Cells
+from zscan.scans.contours import Contours
 from zscan.scans.executors import Inline
 from zscan.scans.finite import FiniteCheck
 from zscan.scans.progress import Progress, progress_of
@@ -36,15 +36,14 @@ from zscan.scans.tiles import PointEvaluator
 
 _ROW = 16  # points of a row of a piece
 _PARTS = 8  # of the finest first axis: a piece has as many rows as one of them
-_MOST_ROWS = 4096
-_SIGMAS = 2.0  # of a band
+_TOGETHER = 32  # pieces that are stored in one file
 
 Fields = dict[str, np.ndarray]
 
 
 class _Points:
-    """Points that were computed: `places` (n, 2) on the finest axes, in C order, and the fields
-    there, with the constraint axis first where there is one.
+    """Points that were computed: `places` (n, 2) on the finest axes, and the fields there, with the
+    constraint axis first where there is one.
     """
 
     def __init__(self, places: np.ndarray, fields: Fields) -> None:
@@ -53,15 +52,13 @@ class _Points:
     def add(self, places: np.ndarray, fields: Fields) -> None:
         """Add others."""
         self.places = np.concatenate([self.places, places])
-        order = np.lexsort(self.places.T[::-1])
-        self.places = self.places[order]
-        self.fields = {
-            name: np.concatenate([values, fields[name]], axis=-1)[..., order]
-            for name, values in self.fields.items()
-        }
+        for name, values in self.fields.items():
+            self.fields[name] = np.concatenate([values, fields[name]], axis=-1)
 
     def of(self, chosen: np.ndarray) -> tuple[np.ndarray, Fields]:
-        """Some of them."""
+        """Some of them, in C order."""
+        chosen = np.flatnonzero(chosen)
+        chosen = chosen[np.lexsort(self.places[chosen].T[::-1])]
         return self.places[chosen], {name: v[..., chosen] for name, v in self.fields.items()}
 
 
@@ -76,15 +73,22 @@ def run_refined(
 ) -> None:
     """Compute a refined scan, of which the store may hold pieces, and write its map."""
     axes = refinement.axes(spec.axes)
-    cells = Cells(spec.grid.shape, refinement.levels)
+    contours = Contours(store.header, refinement)
+    cells = Cells(spec.grid.shape, refinement.levels, contours.count)
     if store.earlier:
         store.remove_from(store.grid.count)  # other versions may have chosen other points
     require_space(store.out, sum(field.bytes(spec.grid.points) for field in store.header.fields))
     with progress_of(spec.name, 0, shown=progress) as bar:
         pieces = _Pieces(spec, store, axes, bar)
-        grid = cells.grid()
-        points = _Points(grid, pieces.compute(grid))
-        while len(wanted := cells.cut(_sides(store.header, refinement, points))):
+        wanted = cells.grid()
+        points = _Points(wanted, pieces.compute(wanted))
+        first = 0
+        while True:
+            for places, sides in contours.sides(points.places, points.fields, first):
+                cells.note(places, sides)
+            if not len(wanted := cells.cut()):
+                break
+            first = len(points.places)
             points.add(wanted, pieces.compute(wanted))
     on_grid = (points.places % cells.step == 0).all(axis=1)
     places, fields = points.of(~on_grid)
@@ -108,17 +112,17 @@ def run_refined(
             writer.put(tile, rows, digests_of(rows))
 
 
-def _flat(header: MapHeader, rows: Rows) -> Fields:
-    """Rows of a tile or piece as arrays (constraint, points), or (points) for observables."""
+def _flat(header: MapHeader, rows: Rows, inside: np.ndarray) -> Fields:
+    """What of the rows of a tile is `inside`: arrays (constraint, points), or (points)."""
     found = {}
     for field in header.fields:
-        values = np.stack([np.ravel(row) for row in rows[field.name]])
+        values = np.stack([row[inside] for row in rows[field.name]])
         found[field.name] = values[0] if field.rows is None else values
     return found
 
 
 class _Pieces:
-    """Computes points in pieces of `shape`, rows and points of a row, each stored as a tile."""
+    """Computes points in pieces of `shape`, rows and points of a row, some of which make a tile."""
 
     def __init__(
         self, spec: ScanSpec, store: TileStore, axes: Sequence[np.ndarray], bar: Progress
@@ -126,44 +130,40 @@ class _Pieces:
         self.spec, self.store, self.axes, self.bar = spec, store, axes, bar
         row = min(_ROW, spec.tile_points)
         rows = 2 ** round(math.log2(max(axes[0].size / _PARTS, 1)))
-        self.shape = max(1, min(rows, _MOST_ROWS, spec.tile_points // row)), row
-        self.count = 0  # of pieces so far
+        self.shape = max(1, min(rows, spec.tile_points // row)), row
+        self.count = 0  # of tiles so far
         self.stored = True  # whether all of them were there
 
     @functools.cached_property
     def evaluator(self) -> PointEvaluator:
         return PointEvaluator(self.spec, self.shape)
 
-    def tile(self, number: int) -> Tile:
-        """What the store knows a piece as."""
-        size = self.shape[0]
-        rows = slice(number * size, (number + 1) * size)
-        return Tile(self.store.grid.count + number, (rows, slice(0, self.shape[1])), self.shape)
-
     def compute(self, places: np.ndarray) -> Fields:
         """The fields at points (n, 2) in C order."""
-        nodes, filled = _rows_of(places, self.shape)
-        tiles = [self.tile(self.count + number) for number in range(len(nodes))]
-        self.count += len(tiles)
-        self.bar.total += len(tiles) * math.prod(self.shape)
+        x, y, filled = _rows_of(places, self.shape)
+        tiles, each = [], self.shape[0] * _TOGETHER
+        for start in range(0, len(x), each):
+            rows = slice(start, min(start + each, len(x)))
+            index = self.store.grid.count + self.count
+            shape = rows.stop - start, self.shape[1]
+            tiles.append(Tile(index, (rows, slice(0, shape[1])), shape))
+            self.evaluator.points[index] = self.axes[0][x[rows]], self.axes[1][y[rows]]
+            self.count += 1
+        self.bar.total += filled.size
         found: dict[int, Rows] = {}
         for tile in tiles if self.stored else ():
-            rows = self._read(tile)
-            if rows is None:
+            stored = self._read(tile)
+            if stored is None:
                 self.stored = False
                 self.store.remove_from(tile.index)
                 break
-            found[tile.index] = rows
-            self.bar.update(math.prod(self.shape))
-        for tile, (x, y) in zip(tiles, nodes, strict=True):
-            self.evaluator.points[tile.index] = self.axes[0][x], self.axes[1][y]
+            found[tile.index] = stored
+            self.bar.update(math.prod(tile.shape))
         todo = [tile for tile in tiles if tile.index not in found]
         Inline(self.spec, self.store, _Kept(found), self.bar, self.evaluator).run(todo)
         self.evaluator.points.clear()
         parts = [
-            {name: values[..., inside.ravel()] for name, values in flat.items()}
-            for tile, inside in zip(tiles, filled, strict=True)
-            for flat in [_flat(self.store.header, found[tile.index])]
+            _flat(self.store.header, found[tile.index], filled[tile.slices[0]]) for tile in tiles
         ]
         return {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
 
@@ -194,88 +194,24 @@ class _Kept:
 
 def _rows_of(
     places: np.ndarray, shape: tuple[int, int]
-) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
-    """Points (n, 2) in C order as pieces: for each the place of every row on the first axis, and
-    that of its points on the second; and which entries (pieces, rows, points) are points, in order.
-    What is left over repeats points.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (n, 2) in C order as rows of whole pieces: the place of each row on the first axis
+    (rows,), those of its points on the second one (rows, points of a row), and which of these are
+    the points, in order; the others repeat points.
     """
     size, length = shape
-    x, starts, counts = np.unique(places[:, 0], return_index=True, return_counts=True)
+    values, starts, counts = np.unique(places[:, 0], return_index=True, return_counts=True)
     parts = -(-counts // length)
-    row = np.repeat(np.cumsum(parts) - parts, counts)
     within = np.arange(len(places)) - np.repeat(starts, counts)
-    row, column = row + within // length, within % length
-    total = int(parts.sum())
-    pieces = -(-total // size)
-    filled = np.zeros((pieces * size, length), bool)
-    filled[row, column] = True
-    nodes = np.zeros((pieces * size, length), np.int64)
-    nodes[row, column] = places[:, 1]
+    row = np.repeat(np.cumsum(parts) - parts, counts) + within // length
+    used = int(parts.sum())
+    filled = np.zeros((-(-used // size) * size, length), bool)
+    filled[row, within % length] = True
+    y = np.zeros(filled.shape, np.int64)
+    y[row, within % length] = places[:, 1]
     last = np.maximum.accumulate(np.where(filled, np.arange(length), 0), axis=1)
-    nodes = np.take_along_axis(nodes, last, axis=1)
-    rows = np.full(pieces * size, x[-1])
-    rows[:total] = np.repeat(x, parts)
-    nodes[total:] = nodes[total - 1]
-    found = zip(rows.reshape(pieces, size), nodes.reshape(pieces, size, length), strict=True)
-    return list(found), filled.reshape(pieces, size, length)
-
-
-def _sides(
-    header: MapHeader, refinement: Refinement, points: _Points
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each contour the points beyond it and those not; on both sides is where a minimum lies
-    that the contour is measured from.
-    """
-    rows = points.places[:, 0]
-    found = []
-    for name in refinement.constraints:
-        found += list(_of_constraint(header, name, rows, points.fields))
-    if refinement.combined:
-        found += list(_of_sum(header, refinement, points.fields))
-    return found
-
-
-def _of_constraint(
-    header: MapHeader, name: str, rows: np.ndarray, fields: Mapping[str, np.ndarray]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    (number,) = (n for n, item in enumerate(header.constraints) if item.name == name)
-    item = header.constraints[number]
-    rule = ExclusionRule(item.excluded_above, item.delta_chi2_excluded, item.cl)
-    if not rule.excludes:
-        measured = measurement(header.attributes, name)
-        observable = fields[f"observable/{name}"].astype(float)
-        for sigmas, error in (
-            (-_SIGMAS, "error_minus"),
-            (0.0, "error_plus"),
-            (_SIGMAS, "error_plus"),
-        ):
-            edge = float(measured["value"]) + sigmas * float(measured[error])
-            yield observable > edge, ~(observable > edge)
-        return
-    chi2 = fields["delta_chi2"][number].astype(float)
-    lowest = np.full(int(rows.max()) + 1, np.inf)
-    np.fmin.at(lowest, rows, chi2)
-    observable = chi2 if rule.excluded_above is None else fields[f"observable/{name}"].astype(float)
-    beyond = rule.excess(observable, chi2, lowest[rows]) > 0
-    # Below zero coupling the minimum moves the contour
-    least = (chi2 == lowest[rows]) & (chi2 < 0) & (rule.excluded_above is None)
-    yield beyond | least, ~beyond | least
-
-
-def _of_sum(
-    header: MapHeader, refinement: Refinement, fields: Mapping[str, np.ndarray]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    terms = [
-        fields["delta_chi2"][number].astype(float)
-        for number, item in enumerate(header.constraints)
-        if item.name in refinement.combined
-    ]
-    total = sum((np.nan_to_num(term, nan=0.0) for term in terms), start=np.zeros(terms[0].shape))
-    applies = np.any([np.isfinite(term) for term in terms], axis=0)
-    total = np.where(applies, total, np.nan)
-    if not applies.any():
-        return
-    lowest = np.nanmin(total)
-    for level in refinement.combined_levels:
-        beyond, least = total - lowest > level, total == lowest
-        yield beyond | least, ~beyond | least
+    y = np.take_along_axis(y, last, axis=1)
+    y[used:] = y[used - 1]
+    x = np.full(len(y), values[-1])
+    x[:used] = np.repeat(values, parts)
+    return x, y, filled

@@ -105,29 +105,41 @@ class TileEvaluator:
 
 
 class PointEvaluator:
-    """Evaluates pieces of `shape`: rows of one value of the first of two axes, and points of any
-    values of the second one, all with one compiled shape, on the first device.
+    """Evaluates points in rows of one value of the first of two axes and any values of the second
+    one: `shape` rows and points of a row at a time, with one compiled shape, on the first device.
 
-    `points` are the values of each piece by its number: (rows,) and (rows, points)."""
+    `points` are the values for each tile by its number, (rows,) and (rows, points of a row), of a
+    multiple of so many rows."""
 
     def __init__(self, spec: ScanSpec, shape: tuple[int, int]) -> None:
         self.points: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.size = shape[0]
         self.device = in_use()[0]
         self.program = _Program(spec, shape, (self.device,))
 
     def __call__(self, tile: Tile) -> Callable[[], Fields]:
-        """Start the evaluation of a piece; raises, as the result does, `DeviceError`."""
+        """Start the evaluation of a tile; raises, as the result does, `DeviceError`."""
         x, y = self.points[tile.index]
-        with jax.enable_x64(True):
-            axes = [jax.device_put(values, self.device) for values in (x[:, np.newaxis], y)]
+        with _device_errors(tile):
+            starts = [
+                self._start(x[first : first + self.size], y[first : first + self.size])
+                for first in range(0, len(x), self.size)
+            ]
 
         def rows() -> Fields:
             with _device_errors(tile):
-                return start()
+                parts = [start() for start in starts]
+            return {
+                name: [np.concatenate(row) for row in zip(*(p[name] for p in parts), strict=True)]
+                for name in parts[0]
+            }
 
-        with _device_errors(tile):
-            start = self.program.start(axes, (slice(None), slice(None)))
         return rows
+
+    def _start(self, x: np.ndarray, y: np.ndarray) -> Callable[[], Fields]:
+        with jax.enable_x64(True):
+            axes = [jax.device_put(values, self.device) for values in (x[:, np.newaxis], y)]
+        return self.program.start(axes, (slice(None), slice(None)))
 
     def wait(self) -> None:
         """Wait for the last evaluation that was started."""
@@ -143,8 +155,8 @@ def _device_errors(tile: Tile) -> Iterator[None]:
         if not _is_of_device(error):
             raise
         raise DeviceError(
-            f"piece {tile.index} of {tile.shape} points cannot be evaluated: {_line(error)}; what "
-            "is finished is kept: continue with --resume"
+            f"{math.prod(tile.shape)} points of tile {tile.index} cannot be evaluated: "
+            f"{_line(error)}; what is finished is kept: continue with --resume"
         ) from error
 
 
