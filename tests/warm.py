@@ -25,6 +25,7 @@ import zscan.results.figures.corner
 import zscan.results.figures.plot
 import zscan.scans.executors
 import zscan.scans.figure
+import zscan.scans.refine
 import zscan.scans.run
 import zscan.scans.store
 from zscan.cli import main
@@ -39,6 +40,7 @@ class _Evaluator:
 
     def __init__(self, evaluator: Any) -> None:
         self.evaluator, self.rows = evaluator, {}
+        self.points = getattr(evaluator, "points", None)  # of a refined scan
 
     def __call__(self, tile: Any) -> Callable[[], Any]:
         if tile.index not in self.rows:
@@ -76,10 +78,14 @@ def compute_once(set_attribute: Set) -> None:
     def of_grid(spec: Any, grid: Any) -> Any:
         return spec.hash, grid.shape, grid.block
 
+    def of_shape(spec: Any, shape: Any) -> Any:
+        return spec.hash, shape
+
     def of_level(*arguments: Any, cl: Any = None, **options: Any) -> Any:
         return cl
 
     keep(zscan.scans.executors, "TileEvaluator", of_grid, _Evaluator)
+    keep(zscan.scans.refine, "PointEvaluator", of_shape, _Evaluator)
     keep(zscan.results.figures.plot, "draw", of_maps, small)
     keep(zscan.results.figures.corner, "draw_corner", of_level, small)
     for name in ("maximum_likelihood", "intervals", "_content"):

@@ -28,6 +28,17 @@ output.tile_points = 1
 fit = { points = 5, starts = 4 }
 """
 RUN = ["run", "card.toml", "-o", "x.h5"]
+PLANE = [
+    "axis.m_X.min=0.01",
+    "axis.m_X.max=1.0",
+    "axis.m_X.num=4",
+    'axis.m_X.scale="log"',
+    "fixed={}",
+    "axis.g_X.num=5",
+    "refine.levels=2",
+    'refine.constraints=["delta_a_mu"]',
+    'output.observables=["delta_a_mu"]',
+]
 TILES = [*RUN, "--shard", "1/1"]
 SMALL = ["--set", "output.tile_points=1"]
 FIGURE = ["figure", "10", "--points", "6", "-o", ".", *SMALL]
@@ -44,6 +55,7 @@ class Case:
 
 CASES = {
     "run": Case(RUN, ("--resume",)),
+    "refined": Case([*RUN, *(word for key in PLANE for word in ("--set", key))], ("--resume",)),
     "merge": Case(["merge", "x.h5"], before=(TILES,)),
     "figure": Case(FIGURE),
     "fit": Case(["fit", "card.toml", "-o", "x.h5"], ("--force",)),
@@ -164,7 +176,7 @@ def sweep(scene: Scene, moments: int) -> list[int]:
     return codes
 
 
-@pytest.mark.parametrize(("name", "moments"), [("run", 4), ("merge", 2)])
+@pytest.mark.parametrize(("name", "moments"), [("run", 4), ("refined", 2), ("merge", 2)])
 def test_a_killed_command_is_continued(
     server: Server, tmp_path: Path, name: str, moments: int
 ) -> None:
