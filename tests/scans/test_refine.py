@@ -167,7 +167,8 @@ def test_regions_of_a_sum_are_those_of_the_dense_grid(maps: tuple[Path, Path]) -
         inside.append([(total - total.min() < level).values for level in (2.296, 5.991)])
     for here, there in zip(*inside, strict=True):
         assert np.array_equal(here, there)
-        assert here.any() and not here.all()
+        assert here.any()
+        assert not here.all()
 
 
 def test_every_point_is_that_of_the_dense_grid_or_marked(maps: tuple[Path, Path]) -> None:

@@ -164,9 +164,11 @@ def fingerprint(item: Constraint) -> dict[str, Any]:
     """What the numbers of a constraint depend on: its place, version and range, the digest of its
     code.
     """
+    place = place_of(item)
+    package = place.partition(":")[0].partition(".")[0]
     return {
-        "place": place_of(item),
-        "version": item.version or _distribution_version(place_of(item)),
+        "place": place,
+        "version": item.version or _distribution_version(package),
         "m_X_range": [None if math.isinf(end) else end for end in item.m_X_range],
         "inputs": list(item.inputs),
         "code": code_digest(item.predict),
@@ -236,8 +238,8 @@ def _add_code(digest: Any, code: CodeType) -> None:
             digest.update(repr(value).encode())
 
 
-def _distribution_version(place: str) -> str:
-    """Version of the installed package that a module belongs to, "" if there is none."""
-    package = place.partition(":")[0].partition(".")[0]
+@functools.cache  # it reads what every installed package says of itself, which takes a second
+def _distribution_version(package: str) -> str:
+    """Version of what was installed for a package, "" if there is nothing."""
     names = metadata.packages_distributions().get(package, ())
     return metadata.version(names[0]) if names else ""
