@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def test_a_task_starts_again_when_it_is_stopped_and_not_for_ever(folder: Path) -
     assert "ended with 130 after 3 restarts" in ended.stdout
     said = (folder / "srun.said").read_text()
     assert "--cpus-per-task=4" in said
-    assert "run small.toml -o map.h5 --shard 2/2" in said
+    assert "run small.toml -o map.h5 --copy map.h5.jobs/card.toml --shard 2/2" in said
 
 
 def test_without_sbatch_nothing_is_written(folder: Path) -> None:
@@ -259,8 +260,8 @@ def test_status_tells_every_state_of_a_scan(
 @pytest.mark.parametrize(
     ("own", "queue", "alive"),
     [
-        (None, "echo '0|RUNNING'", True),
-        (None, "echo '0|FAILED'", False),
+        (None, "echo '5|RUNNING'", True),
+        (None, "echo '5|FAILED'", False),
         (None, "echo 'Invalid job id' >&2; exit 1", False),
         (None, "echo 'no answer' >&2; exit 1", True),
         (("5", "1"), "exit 1", False),  # this job, which another node began
@@ -284,6 +285,41 @@ def test_a_lock_of_another_host_lives_as_long_as_its_job(
     found = claims(folder / "map.h5")
     assert found == ([Claim("elsewhere", 77, "then", "zscan run", None, ("5", 0))] * alive)
     assert lock.exists() == alive
+
+
+def test_status_asks_for_the_jobs_of_all_locks_at_once(folder: Path) -> None:
+    stand_in(folder, "squeue", "echo '5|RUNNING'; echo '6|TIMEOUT'")
+    for number in (5, 6, 7):
+        lock = folder / f".map.h5.{number}-0@elsewhere.lock"
+        claim = {"since": "then", "command": "zscan run", "shard": [number, 9]}
+        lock.write_text(json.dumps(claim | {"place": [str(number), 0]}) + "\n")
+    assert [claim.pid for claim in claims(folder / "map.h5")] == [5]
+    (said,) = (folder / "squeue.said").read_text().splitlines()
+    assert said.endswith("--jobs 5,6,7")
+    assert len(list(folder.glob(".map.h5.*.lock"))) == 1
+
+
+def test_tasks_run_the_card_that_was_submitted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    whole = run_scan("small.toml", "map.h5", progress=False).read_bytes()
+    Path("map.h5").unlink()
+    stand_in(folder, "sbatch", "echo 12")
+    given = prepare_submission("small.toml", 2, "map.h5")
+    submit_scan(given)
+    text = Path("small.toml").read_text()
+    Path("small.toml").write_text(text.replace("num = 8", "num = 9"))
+    assert Path("small.toml").read_text() != text
+    (line,) = [item for item in given.array.splitlines() if "--shard" in item]
+    words = shlex.split(line.replace("$SLURM_ARRAY_TASK_ID", "1"))
+    task = words[words.index("run") :]
+    task[-1] = "1/1"
+    assert main(task) == 0
+    Path("small.toml").unlink()
+    assert main(task) == 0
+    assert main(["merge", "map.h5"]) == 0
+    assert Path("map.h5").read_bytes() == whole
 
 
 def test_jobs_see_the_environment_without_what_is_of_this_processor(

@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings(), _logged():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             if "card" in arguments:
-                read_card(arguments.card)  # its faults are told before the verb imports jax
+                # Its faults are told before the verb imports jax
+                read_card(arguments.card, copy=getattr(arguments, "copy", None))
             command: Command = arguments.command
             command(arguments)
     except ZscanError as error:

@@ -126,6 +126,7 @@ def add(verbs: Verbs) -> None:
         help="draw from the posterior with NUTS as well (needs priors)",
     )
     options.overrides(fit)
+    options.device(fit)
     fit.add_argument("--force", action="store_true", help="replace an existing fit and its figure")
     fit.add_argument("--json", action="store_true")
 
@@ -242,6 +243,7 @@ def fit_command(arguments: argparse.Namespace) -> None:
         force=arguments.force,
         ending=arguments.format or "png",
         provenance=not arguments.no_caption,
+        device=arguments.device,
     )
     print(json.dumps(found.to_table(), indent=2) if arguments.json else found)
 

@@ -34,6 +34,7 @@ def add(verbs: Verbs) -> None:
         "--dry-run", action="store_true", help="print points, tiles, bytes, time; write nothing"
     )
     run.add_argument("--json", action="store_true", help="with --dry-run")
+    run.add_argument("--copy", metavar="FILE", help=argparse.SUPPRESS)  # of submitted tasks
     options.overrides(run, "override a key, e.g. axis.m_X.num=800")
     run.add_argument(
         "--executor",
@@ -119,6 +120,7 @@ def add(verbs: Verbs) -> None:
 
 def run_command(arguments: argparse.Namespace) -> None:
     from zscan.scans import run
+    from zscan.scans.spec import load_card
     from zscan.scans.store import tile_folder
 
     if arguments.dry_run:
@@ -130,13 +132,16 @@ def run_command(arguments: argparse.Namespace) -> None:
             is_bytes = key.endswith("_bytes") and value is not None
             print(f"{key:19} {human_bytes(value) if is_bytes else value}")
         return
+    card, changes = arguments.card, arguments.set
+    if arguments.copy is not None:
+        card, changes = load_card(card, changes, arguments.copy), None
     path = run.run_scan(
-        arguments.card,
+        card,
         arguments.output,
         resume=arguments.resume,
         force=arguments.force,
         executor=arguments.executor,
-        overrides=arguments.set,
+        overrides=changes,
         shard=arguments.shard,
         strict=arguments.strict,
         allow_version_change=arguments.allow_version_change,

@@ -26,6 +26,7 @@ from zscan.results.fits import LEVELS, FitFile, fit_tables, open_fit
 from zscan.results.outputs import Output, guard
 from zscan.results.text import jsonable
 from zscan.scans.axes import Number, Section, validate
+from zscan.scans.devices import choose, using
 from zscan.scans.interrupts import interruptible
 from zscan.scans.run import run_scan
 from zscan.scans.spec import ScanSpec, load_card
@@ -132,6 +133,7 @@ def fit_card(
     progress: bool | None = None,
     ending: str = "png",
     provenance: bool = True,
+    device: str | None = None,
 ) -> FittedCard:
     """Fit a card: OUT.h5 with the map of the card and the fit, OUT.png with its profiles and
     regions and its caption beside it; with another `ending` ("pdf", "svg") OUT.pdf or OUT.svg.
@@ -144,24 +146,30 @@ def fit_card(
     sigma }) by parameter, and `sample` (draws, warmup, chains) for NUTS. Defaults: results/NAME.h5
     and .png.
 
-    Nothing is written, and `NotConvergedError` raised, when the fit has no minimum or the chains do
-    not agree. Raises `CardError` for a faulty card, `ResultExistsError` if one of the files exists
-    and is not ours or not `force`, before any work, and what `run_scan` raises. `zscan.open_scan`
+    `device` is "cpu", "gpu" or the number of one, by default that of the card; map and fit are
+    computed there. Nothing is written, and `NotConvergedError` raised, when the fit has no minimum
+    or the chains do not agree. Raises `CardError` for a faulty card, `ParameterError` for a device
+    that is not here, `ResultExistsError` if one of the files exists and is not ours or not `force`,
+    before any work, and what `run_scan` raises. `zscan.open_scan`
     reads the map, `zscan.open_fit` the fit.
     """
+    choose(device)
     spec = load_card(card, overrides)
     problem, options, sampling = _problem(spec)
     creation_time()  # a bad environment is told before the work
+    device = device or spec.device
+    choose(device)
     out = Path("results") / f"{spec.name}.h5" if out is None else file_name(out, "map")
     figure = out.parent / f"{out.stem}.{ending}"
     picture_format(figure)
     pictures = [Output(figure, PICTURE), Output(caption_path(figure), CAPTION)]
     guard([*map_outputs(out), *pictures], force=force)
-    result = maximum_likelihood(problem, starts=options["starts"], seed=options["seed"])
-    _ = result.parameters  # raises when there is no minimum
-    found = {level: intervals(problem, result, cl=cl) for level, cl in LEVELS}
-    samples = None if sampling is None else sample(problem, seed=options["seed"], **sampling)
-    content = _content(problem, result, found, samples, options["points"])
+    with using(device):
+        result = maximum_likelihood(problem, starts=options["starts"], seed=options["seed"])
+        _ = result.parameters  # raises when there is no minimum
+        found = {level: intervals(problem, result, cl=cl) for level, cl in LEVELS}
+        samples = None if sampling is None else sample(problem, seed=options["seed"], **sampling)
+        content = _content(problem, result, found, samples, options["points"])
     changes = [part for text in spec.overrides for part in ("--set", text)]
     path = run_scan(
         spec,
@@ -170,6 +178,7 @@ def fit_card(
         force=force,
         progress=progress,
         tables=fit_tables(content),
+        device=device,
         command=shlex.join(["zscan", "fit", spec.label, *changes]),
     )
     save_corner(open_fit(path), figure, provenance=provenance, force=force)

@@ -42,20 +42,23 @@ class RawCard:
 
 
 def read_card(
-    source: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None
+    source: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] | None = None,
+    copy: str | Path | None = None,
 ) -> RawCard:
     """Read a card from a path (ends in .toml or holds a separator), the name of a shipped card, or
     a table; `zscan.untrusted` says how large and how deep it may be.
 
-    `overrides` are "axis.m_X.num=400": a dotted path and a TOML value, else a bare string. Raises
-    `CardError` for a file that is missing or is not TOML, with the line."""
+    `overrides` are "axis.m_X.num=400": a dotted path and a TOML value, else a bare string. `copy`
+    is a file with the text of the card as it was, which is read in its place. Raises `CardError`
+    for a file that is missing or is not TOML, with the line."""
     if isinstance(source, Mapping):
         label, folder = TABLE_LABEL, Path()
         text, table = "", _plain(_checked(source, label))
     else:
-        path = _find(source)
+        path = _find(source, there=copy is None)
         label, folder = str(source), path.parent
-        text, table = _parse(path)
+        text, table = _parse(path if copy is None else Path(copy))
     faults: list[Fault] = []
     for section in ("axis", "fixed"):
         if isinstance(table.get(section), dict):
@@ -105,7 +108,7 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _find(source: str | Path) -> Path:
+def _find(source: str | Path, *, there: bool) -> Path:
     text = str(source)
     if isinstance(source, str) and not text.endswith(".toml") and not re.search(r"[/\\]", text):
         cards = shipped_cards()
@@ -114,7 +117,7 @@ def _find(source: str | Path) -> Path:
         allowed = f"a file that ends in .toml, or a shipped card: {nearest(text, cards)}"
         raise CardError(text, [Fault("card", "no shipped card of this name", text, allowed)])
     path = Path(source)
-    if not is_file(path):
+    if there and not is_file(path):
         raise CardError(text, [Fault("card", "no such file", text)])
     return path
 

@@ -15,6 +15,7 @@ from zscan.results.outputs import Kind
 SCHEMA = "zscan-jobs"
 RECORD = "jobs.json"
 ARRAY, MERGE = "array.sh", "merge.sh"
+CARD = "card.toml"  # the text of the card as it was submitted
 _TAIL = 4096  # bytes of a log that are looked at
 
 
@@ -80,7 +81,7 @@ def load_jobs(out: Path) -> Jobs | None:
 def _check_folder(folder: Path) -> None:
     """Raise `ForeignFileError` unless a folder is one of jobs, or holds nothing that is not."""
     names = {path.name for path in folder.iterdir()}
-    if names and RECORD not in names and not names <= {ARRAY, MERGE}:
+    if names and RECORD not in names and not names <= {ARRAY, MERGE, CARD}:
         raise ForeignFileError(f"{folder}: there is no {RECORD} of a submitted scan in it")
 
 

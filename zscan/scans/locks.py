@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -151,7 +151,13 @@ def _others(out: Path, own: Path) -> Iterator[tuple[Path, Claim, bool]]:
         yield path, _claim(text, int(match[1]), match[2]), text.endswith("\n")
 
 
-def _ended_with_its_job(path: Path, claim: Claim) -> bool:
+def _is_over(job: str) -> bool:
+    return slurm.is_over(job) is True
+
+
+def _ended_with_its_job(
+    path: Path, claim: Claim, is_over: Callable[[str], bool] = _is_over
+) -> bool:
     """Whether a process of another host belonged to a batch job that has ended or, being this one,
     has started again; its lock is removed then.
     """
@@ -159,10 +165,7 @@ def _ended_with_its_job(path: Path, claim: Claim) -> bool:
         return False
     job, restarts = claim.place
     own = slurm.own_place()
-    if own is not None and own.job == job:
-        ended = restarts < own.restarts
-    else:
-        ended = slurm.is_over(job) is True
+    ended = restarts < own.restarts if own is not None and own.job == job else is_over(job)
     if ended:
         discard(path)
     return ended
@@ -171,8 +174,15 @@ def _ended_with_its_job(path: Path, claim: Claim) -> bool:
 def claims(out: Path) -> list[Claim]:
     """The living processes that hold the map `out`, or ask for it."""
     out = Path(os.path.realpath(out))
-    others = _others(out, out) if out.parent.is_dir() else ()
-    return [claim for path, claim, _ in others if not _ended_with_its_job(path, claim)]
+    others = list(_others(out, out)) if out.parent.is_dir() else []
+    here, own = socket.gethostname(), slurm.own_place()
+    elsewhere = {claim.place[0] for _, claim, _ in others if claim.place and claim.host != here}
+    over = slurm.ended(elsewhere - ({own.job} if own else set()))
+    return [
+        claim
+        for path, claim, _ in others
+        if not _ended_with_its_job(path, claim, over.__contains__)
+    ]
 
 
 def _claim(text: str, pid: int, host: str) -> Claim:

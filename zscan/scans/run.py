@@ -290,10 +290,17 @@ def _plan(spec: ScanSpec) -> dict[str, Any]:
         "device": f"{info.platform}: {info.kind}",
         "device_memory_bytes": info.memory_bytes,
         "float64": f"{info.float64}: {speed}",
-        "compile_seconds": seconds[0] - min(seconds[1:]),
-        "estimated_seconds": min(seconds[1:]) * header.grid.points / math.prod(small.block),
+        "compile_seconds": _rounded(seconds[0] - min(seconds[1:])),
+        "estimated_seconds": _rounded(
+            min(seconds[1:]) * header.grid.points / math.prod(small.block)
+        ),
         "spec_hash": spec.hash,
     } | ({} if refinement is None else {"refine": refinement.table() | {"finest": finest}})
+
+
+def _rounded(seconds: float) -> float:
+    """A measured time to two digits: it is never known better."""
+    return float(f"{max(seconds, 0.0):.2g}")
 
 
 def _spec(card: Card, overrides: Sequence[str] | None) -> ScanSpec:

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,21 @@ def is_over(job: str) -> bool | None:
     """Whether a job has ended, None if nobody can say."""
     states = job_states(job)
     return None if states is None else all(state in OVER for state in states.values())
+
+
+def ended(jobs: Collection[str]) -> frozenset[str]:
+    """Those of several jobs that are known to have ended, asked for at once."""
+    if not jobs:
+        return frozenset()
+    listed = ",".join(sorted(jobs))
+    done = _ask(
+        ["squeue", "--noheader", "--array", "--states=all", "-o", "%A|%T", "--jobs", listed]
+    )
+    if done is None or (done.returncode and (len(jobs) > 1 or "nvalid job id" not in done.stderr)):
+        return frozenset()
+    states = dict(row for line in done.stdout.splitlines() if len(row := line.split("|")) == 2)
+    # What the controller has forgotten is over
+    return frozenset(job for job in jobs if states.get(job, "COMPLETED").strip() in OVER)
 
 
 def job_states(job: str) -> dict[int, str] | None:

@@ -153,13 +153,15 @@ class ScanSpec:
 
 
 def load_card(
-    source: str | Path | Mapping[str, Any], overrides: Sequence[str] | None = None
+    source: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] | None = None,
+    copy: str | Path | None = None,
 ) -> ScanSpec:
     """Read and validate a scan card: a path, the name of a shipped card ("fig2"), or a table.
 
     `overrides` change single keys, as "axis.m_X.num=400". Paths in a card are relative to its
-    folder. Masses in GeV. Raises `CardError` with every fault: its dotted path, value, problem and
-    what is allowed.
+    folder. `copy` is a file with its text as it was, read in its place. Masses in GeV. Raises
+    `CardError` with every fault: its dotted path, value, problem and what is allowed.
 
     >>> m_X = {"min": 0.01, "max": 1, "num": 3, "scale": "log"}
     >>> spec = load_card({"format": 1, "name": "a", "model": "Lmu-Ltau",
@@ -168,7 +170,7 @@ def load_card(
     >>> [(axis.name, axis.values.tolist()) for axis in spec.axes]
     [('m_X', [0.01, 0.1, 1.0]), ('g_X', [0.0001, 0.001])]
     """
-    raw = read_card(source, overrides)
+    raw = read_card(source, overrides, copy)
     faults = list(raw.faults)
     card = validate(_Card, raw.table, "", faults)
     if "format" in card and card["format"] != FORMAT:

@@ -22,7 +22,7 @@ from zscan.results.grid import TileGrid
 from zscan.results.outputs import Output, guard, target_of
 from zscan.scans import slurm
 from zscan.scans.header import map_header
-from zscan.scans.jobs import ARRAY, JOBS, MERGE, RECORD, Jobs, jobs_folder, load_jobs
+from zscan.scans.jobs import ARRAY, CARD, JOBS, MERGE, RECORD, Jobs, jobs_folder, load_jobs
 from zscan.scans.options import RESTARTS, for_merge, notice, requests_gpu, require_allowed
 from zscan.scans.refinement import require_whole
 from zscan.scans.run import is_complete
@@ -98,7 +98,7 @@ def prepare_submission(
     require_whole(spec.refinement, shard=(1, shards))
     check_count(shards, spec.grid)
     seconds, advice = notice(options, _NOTICE)
-    run = ["run", str(card), "-o", str(out)]
+    run = ["run", str(card), "-o", str(out), "--copy", str(jobs_folder(target_of(out)) / CARD)]
     run += [part for text in overrides or () for part in ("--set", text)]
     run += ["--strict"] if strict else []
     run += ["--device", device] if device else []
@@ -120,7 +120,8 @@ def prepare_submission(
 def submit_scan(given: Submission, command: str = "") -> Jobs:
     """Submit what `prepare_submission` gave to SLURM: a job array, and a merge that waits for it.
 
-    `command` is recorded. Scripts, logs and jobs.json lie in OUT.h5.jobs/. Raises `BatchError`
+    `command` is recorded. Scripts, logs, jobs.json and a copy of the card, which the tasks read,
+    lie in OUT.h5.jobs/. Raises `BatchError`
     where there is no SLURM, before anything is written, or if it refuses; `ResultExistsError` if
     the map is there or its jobs still run; else as `run_scan`."""
     slurm.require_sbatch()
@@ -129,7 +130,7 @@ def submit_scan(given: Submission, command: str = "") -> Jobs:
     guard([*map_outputs(given.out, may_exist=True), Output(folder, JOBS, may_exist=True)])
     with storage(folder, 0):
         folder.mkdir(exist_ok=True)
-    for name, text in ((ARRAY, given.array), (MERGE, given.merge)):
+    for name, text in ((CARD, given.spec.card), (ARRAY, given.array), (MERGE, given.merge)):
         write_file(folder / name, [text.encode()])
     array = slurm.sbatch(folder / ARRAY, given.array_options)
     try:
