@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from types import FrameType
+from typing import Any, ClassVar
 
 import pytest
 
+import zscan.results.files
+import zscan.scans.locks
 from zscan.cli import main
 from zscan.errors import (
     BusyError,
     DoubleWorkWarning,
 )
+from zscan.results.files import require_space, write_file
 from zscan.results.schema import verify
-from zscan.scans.interrupts import ENDING
+from zscan.scans.interrupts import ENDING, interruptible
 from zscan.scans.locks import hold
 from zscan.scans.run import merge_scan, run_scan
 from zscan.scans.store import TileStore, tile_folder
@@ -119,6 +126,59 @@ def no_child_outlives_its_test() -> Iterator[None]:
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {"tiny.toml"}
+
+
+def probe(path: Path) -> None:
+    require_space(path, 1)
+
+
+def write(path: Path) -> None:
+    write_file(path, [b"text"])
+
+
+def work(path: Path) -> None:
+    with hold(path, "zscan run"):
+        pass
+
+
+# A file that was just opened is closed by Python, which says so
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("call", [probe, write, work])
+def test_an_interrupt_at_any_line_leaves_no_temporary_file(
+    tmp_path: Path, call: Callable[[Path], None]
+) -> None:
+    places = (zscan.results.files, zscan.scans.locks, contextlib, pathlib)
+    sources = {module.__file__ for module in places}
+
+    def interrupted(at: int) -> bool:
+        """Whether the call was interrupted as it came to its line number `at`."""
+        lines = itertools.count(1)
+
+        def line(frame: FrameType, event: str, _: object) -> Any:
+            if event == "line" and next(lines) == at:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return line
+
+        def begin(frame: FrameType, *_: object) -> Any:
+            return line if frame.f_code.co_filename in sources else None
+
+        before = sys.gettrace()
+        sys.settrace(begin)
+        try:
+            with interruptible():
+                call(tmp_path / "x.h5")
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+    number = 1
+    while interrupted(number):
+        assert names(tmp_path) <= {"x.h5"}, number
+        number += 1
+    assert number > 50
 
 
 def test_every_signal_ends_a_scan_alike(tmp_path: Path, card: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,6 +22,7 @@ from zscan.errors import (
     CorruptFileError,
     ForeignFileError,
     NotConvergedError,
+    ParameterError,
     ResultExistsError,
 )
 from zscan.fit import FittedCard, card_problem, fit_card
@@ -28,6 +30,7 @@ from zscan.results.figures.corner import draw_corner, save_corner
 from zscan.results.figures.picture import caption_path
 from zscan.results.fits import _every
 from zscan.results.schema import verify
+from zscan.scans.devices import named
 
 CARD: dict[str, Any] = {
     "format": 1,
@@ -216,6 +219,24 @@ def test_faults_are_named_before_work_starts(
         fit_card(changed(**change), tmp_path / "fit.h5")
     assert [fault.path for fault in caught.value.faults] == paths
     assert not list(tmp_path.iterdir())
+
+
+def test_a_fit_is_made_where_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "gpu" not in {device.platform for device in jax.local_devices()}:
+        for card, device in ((changed(device="gpu"), None), (CARD, "gpu")):
+            with pytest.raises(ParameterError, match="device 'gpu' is not here"):
+                fit_card(card, tmp_path / "fit.h5", device=device)
+    assert not list(tmp_path.iterdir())
+    cpu = tuple(jax.local_devices(backend="cpu"))
+
+    def look(*_: Any, **__: Any) -> None:
+        assert named() == cpu
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zscan.fit.card.maximum_likelihood", look)
+    for card, device in ((changed(device="cpu"), None), (CARD, "cpu")):
+        with pytest.raises(KeyboardInterrupt):
+            fit_card(card, tmp_path / "fit.h5", device=device)
 
 
 def test_without_convergence_nothing_is_written(

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ WINDOWS = os.name == "nt"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _COUNTER = itertools.count()
+_PASSING: dict[Path, int] = {}  # files that are there for a while, and the threads that made them
 _TEMPORARY = re.compile(r"\..+\.(\d+)-\d+@(.+)\.tmp")
 _SYNCHRONIZE = 0x00100000  # the right of Windows to wait for a process
 _NO_SUCH_PROCESS = 87  # ERROR_INVALID_PARAMETER, what OpenProcess says of a number without process
@@ -29,7 +31,27 @@ FOREIGN_AGE = 86400.0  # s after which a temporary file or a lock of another hos
 
 def temporary_path(path: Path) -> Path:
     """A hidden name beside `path` that no other process or thread uses; it tells whose it is."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{next(_COUNTER)}@{socket.gethostname()}.tmp")
+    name = f".{path.name}.{os.getpid()}-{next(_COUNTER)}@{socket.gethostname()}.tmp"
+    return passing(path.with_name(name))
+
+
+def passing(path: Path) -> Path:
+    """Note a file that this thread will `discard`."""
+    _PASSING[path] = threading.get_ident()
+    return path
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Remove what is left of files that pass, when an interrupt came just as they were removed."""
+    before = set(_PASSING)
+    try:
+        yield
+    finally:
+        own = threading.get_ident()
+        for path in [path for path, thread in tuple(_PASSING.items()) if thread == own]:
+            if path not in before:
+                discard(path)
 
 
 def is_temporary(path: Path) -> bool:
@@ -76,6 +98,7 @@ def discard(path: Path) -> None:
     """
     with suppress(OSError):
         path.unlink(missing_ok=True)
+    _PASSING.pop(path, None)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from zscan.results.files import WINDOWS, discard
+from zscan.results.files import WINDOWS, discard, nothing_left
 
 # SIGUSR1 is the usual warning of SLURM before the time is up, SIGHUP that of a terminal that closes
 _NAMES = ("SIGTERM", "SIGUSR1", "SIGHUP")
@@ -26,8 +26,9 @@ last_will: set[Path] = set()  # files that an exit at once still removes
 def interruptible() -> Iterator[None]:
     """Let SIGTERM, SIGUSR1 and SIGHUP raise `KeyboardInterrupt`, as Ctrl-C does.
 
-    A signal that is ignored (nohup) or that has a handler already keeps what it has. Does nothing
-    outside the main thread, where Python does not deliver signals."""
+    A signal that is ignored (nohup) or that has a handler already keeps what it has. Wherever it
+    comes, no temporary file or lock of this thread stays. Does nothing outside the main thread,
+    where Python does not deliver signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -35,7 +36,8 @@ def interruptible() -> Iterator[None]:
     for number in ours:
         signal.signal(number, _interrupt)
     try:
-        yield
+        with nothing_left():
+            yield
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)

@@ -21,6 +21,7 @@ from zscan.results.files import (
     WINDOWS,
     access,
     discard,
+    passing,
     process_is_gone,
     storage,
     temporary_path,
@@ -73,7 +74,7 @@ def hold(out: Path, command: str, shard: tuple[int, int] | None = None) -> Itera
     place = None if own is None else (own.job, own.restarts)
     claim = Claim(socket.gethostname(), os.getpid(), since, " ".join(command.split()), shard, place)
     temporary = temporary_path(out)
-    path = temporary.with_suffix(".lock")
+    path = passing(temporary.with_suffix(".lock"))
     last_will.add(path)
     try:
         with storage(path, 0):
