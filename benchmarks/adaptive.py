@@ -1,6 +1,6 @@
 """A refined scan beside the dense one: `python benchmarks/adaptive.py [--levels L ...] [--base N]`.
 
-Planes: all of Fig 2 (20 lines and bands) on its card, and one line, that of COHERENT for B - 3
+Planes: Fig 2 (19 constraints) on its card, and one line, that of COHERENT for B - 3
 L_mu. For each the number of points, the CPU time of a whole run with files (start-up, which is
 tracing and compilation, apart), and how far the contours lie from each other in steps of the dense
 grid, at most. Both grids have the same finest step: N x N cells of the card, each axis cut into

@@ -128,8 +128,8 @@ def test_a_real_time_limit(user: User, whole: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_jobs_without_the_environment(user: User, tmp_path: Path) -> None:
-    """--export=NONE, and a folder with a blank and a per cent sign in its name."""
+def test_jobs_without_the_environment(user: User, tmp_path: Path, whole: bytes) -> None:
+    """--export=NONE, which keeps no variable from tasks, and a folder with a blank and a per cent sign in its name."""
     folder = tmp_path / "a b%j"
     folder.mkdir()
     for path in list(user.folder.iterdir()):
@@ -137,7 +137,8 @@ def test_jobs_without_the_environment(user: User, tmp_path: Path) -> None:
             path.rename(folder / path.name)
     user.folder = folder
     _, merge = user.submit("-n", "1", "-o", "map.h5", "--", "--export=NONE")
-    assert user.wait_for_map(merge)
+    (folder / "plane.toml").write_text("changed while it waits")
+    assert user.wait_for_map(merge) == whole
     assert len(list((folder / "map.h5.jobs").glob("*.log"))) == 2
 
 

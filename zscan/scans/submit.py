@@ -217,8 +217,8 @@ def _array_script(
 ) -> str:
     command = shlex.join([sys.executable, "-m", "zscan", *run])
     return f"""{_head(spec, out, "scan", lines)}
-# srun does not take over the cores of the job
-srun --ntasks=1 ${{SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"}} \\
+# srun does not take over the cores of the job nor, with --export=NONE, what is exported above
+srun --ntasks=1 --export=ALL ${{SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"}} \\
     {command} --shard "$SLURM_ARRAY_TASK_ID/{shards}"
 code=$?
 task="${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID" restarts="${{SLURM_RESTART_COUNT:-0}}"
