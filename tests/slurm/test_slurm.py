@@ -129,7 +129,7 @@ def test_a_real_time_limit(user: User, whole: bytes) -> None:
 
 @pytest.mark.slow
 def test_jobs_without_the_environment(user: User, tmp_path: Path, whole: bytes) -> None:
-    """--export=NONE, which keeps no variable from tasks, and a folder with a blank and a per cent sign in its name."""
+    """--export=NONE, a card that is changed, a folder with a blank and a per cent sign."""
     folder = tmp_path / "a b%j"
     folder.mkdir()
     for path in list(user.folder.iterdir()):
