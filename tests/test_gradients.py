@@ -196,6 +196,7 @@ def test_second_derivatives_of_measurements(constraints):
     )
 
 
+@pytest.mark.slow
 def test_second_derivatives_of_the_lepton_loop():
     model = Model("L_e - L_mu", L=(1, -1, 0), E=(1, -1, 0), N=(1, -1, 0), loop="leptons")
     couplings = {

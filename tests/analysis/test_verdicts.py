@@ -32,7 +32,7 @@ def mutau():
 
 
 @from_constraints("matter", "coherent")
-@pytest.mark.parametrize("eps_over_g", [0.0, 1.0])
+@pytest.mark.parametrize("eps_over_g", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_b_3lmu_is_excluded_at_every_mass(eps_over_g, constraints):
     found = verdict(
         "B-3Lmu", masses=(1e-3, 1.0), points=150, eps_over_g=eps_over_g, constraints=constraints

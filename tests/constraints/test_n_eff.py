@@ -37,12 +37,22 @@ def test_likelihood():
     )
 
 
-def test_allowed_window_of_lmu_ltau():
+EVERYTHING = [name for name in data_constraints() if name != "trident_nutev"]
+
+
+@pytest.mark.parametrize(
+    "constraints",
+    [
+        ["delta_a_mu", "trident_ccfr", "borexino", "n_eff"],
+        pytest.param(EVERYTHING, marks=pytest.mark.slow),
+    ],
+    ids=["its own", "all"],
+)
+def test_allowed_window_of_lmu_ltau(constraints):
     # begins at 11.4 MeV, without cosmology at 7.3 MeV (Borexino, R < 1.113)
-    everything = [name for name in data_constraints() if name != "trident_nutev"]
     for names, start in (
-        (everything, 11.4e-3),
-        ([name for name in everything if name != "n_eff"], 7.3e-3),
+        (constraints, 11.4e-3),
+        ([name for name in constraints if name != "n_eff"], 7.3e-3),
     ):
         found = verdict("Lmu-Ltau", masses=(5e-3, 0.02), points=200, constraints=names)
         assert found.allowed[0][0] == pytest.approx(start, rel=0.012)

@@ -63,6 +63,7 @@ def _rest(found, i):
     return {species: charges[species] for species in "QUDEN"}
 
 
+@pytest.mark.slow
 def test_a_muon_coupling_is_what_is_asked_for():
     coupling = 1e-4
     found = survey(
