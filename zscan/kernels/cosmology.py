@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -96,8 +97,22 @@ def applies(
     return in_range & (strongest > THERMAL) & (invisible > NEUTRINO_SHARE)
 
 
+@jax.custom_jvp
 def _entropy(x: Array) -> Array:
-    """F(x) with y = x + t^2, x >= 0."""
+    """F(x), x >= 0. Its slope is summed in forward mode: reverse mode would keep the nodes of every
+    point.
+    """
+    return _sum_over_nodes(x)
+
+
+@_entropy.defjvp
+def _entropy_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    value, slope = jax.jvp(_sum_over_nodes, primals, (jnp.ones_like(primals[0]),))
+    return value, slope * tangents[0]
+
+
+def _sum_over_nodes(x: Array) -> Array:
+    """The integral of F(x) with y = x + t^2."""
     t, weight = (jnp.asarray(part).reshape(-1, *(1,) * x.ndim) for part in _RULE)
     x = x[None]
     y = x + t**2
