@@ -101,7 +101,7 @@ def _two_body(
 _B_TO_K = (btokx.branching_ratio, (INPUTS["m_B"], INPUTS["m_K"]))
 _B_TO_KSTAR = (_kstar, (INPUTS["m_B0"], INPUTS["m_Kstar0"]))
 _K_TO_PI = (fcnc.branching_ratio_k_pi, (fcnc.M_K_PLUS.value, fcnc.M_PI_PLUS.value))
-_FLAG = ("FlavourLatticeAveragingGroupFLAG:2021npn",)
+_FLAG = ("FLAG:2021npc",)
 _KL_TO_PI0 = (fcnc.branching_ratio_kl_pi0, (fcnc.M_K_L.value, fcnc.M_PI_0.value))
 
 CONSTRAINTS = (

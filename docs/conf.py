@@ -1,0 +1,54 @@
+"""Sphinx: the documentation of zscan, built without a network (see README, "Documentation")."""
+
+import os
+import sys
+from pathlib import Path
+
+import zscan
+
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+# Pages with code run on the processor, so that they say the same everywhere.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+project = "zscan"
+author = "the zscan authors"
+copyright = "the zscan authors, MIT licence"
+version = release = zscan.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinxcontrib.bibtex",
+    "mathml",
+    "plain_docstrings",
+]
+exclude_patterns = ["_build", "extensions", "**.ipynb_checkpoints"]
+suppress_warnings = []
+
+html_theme = "furo"
+html_title = f"zscan {release}"
+# MathML in the page: no script, no fonts and no network (extensions/mathml.py)
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {"navigation_with_keys": True}
+pygments_style = "friendly"
+
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+# Every page with code is run from the start, in a folder that is thrown away; an error in one ends
+# the build. ZSCAN_DOCS_EXECUTE=cache runs only what has changed, for writing.
+nb_execution_mode = os.environ.get("ZSCAN_DOCS_EXECUTE", "force")
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+
+bibtex_bibfiles = ["../zscan/references.bib", "../zscan/limits/references.bib"]
+bibtex_default_style = "unsrt"
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+autodoc_preserve_defaults = True
+add_module_names = False
