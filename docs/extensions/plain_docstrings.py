@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from sphinx.application import Sphinx
 
 _NAME = re.compile(r"(`[^`]+`)")
+_ITEM = re.compile(r"\* ")
 
 
 def plain(lines: Iterable[str]) -> list[str]:
@@ -16,15 +17,20 @@ def plain(lines: Iterable[str]) -> list[str]:
     >>> plain(["`f_` of |g| and x_*:", "", ">>> f(*x)", "1"])
     ['``f_`` of \\\\|g\\\\| and x\\\\_\\\\*:', '', '>>> f(*x)', '1']
     """
-    escaped, doctest = [], False
+    escaped: list[str] = []
+    doctest = listed = False
     for line in lines:
         doctest = bool(line.strip()) and (doctest or line.lstrip().startswith(">>>"))
+        item = bool(_ITEM.match(line))
+        if escaped and escaped[-1] and (item != listed) and not line.startswith("  "):
+            escaped.append("")  # a list stands by itself
+        listed = item or (listed and line.startswith("  "))
         escaped.append(line if doctest else _escaped(line))
     return escaped
 
 
 def _escaped(line: str) -> str:
-    bullet = re.match(r"\s*\* ", line)
+    bullet = _ITEM.match(line)
     start = bullet.end() if bullet else 0
     parts = _NAME.split(line[start:])
     return line[:start] + "".join(

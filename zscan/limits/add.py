@@ -258,6 +258,9 @@ def _require_signal(limit: Limit, source: str) -> None:
     mass = limit.mass[there]
     probe = replace(limit, name="probe")
     model = model_of(limit.reference_model)
+    if limit.reference_branching_ratio and isinstance(model, Model):
+        # The experiment assumed decays that the model by itself need not have.
+        model = replace(model, dark="dirac", g_chi_over_g=1.0, m_chi_over_m_X=0.0)
     (found,) = excluded_intervals([probe], model, mass)
     silent = np.isnan(np.broadcast_to(found.lower, mass.shape))
     search = f"{'+'.join(limit.production)} with decays to {'+'.join(limit.final_states)}"
