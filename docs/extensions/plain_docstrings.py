@@ -14,19 +14,28 @@ _ITEM = re.compile(r"\* ")
 def plain(lines: Iterable[str]) -> list[str]:
     """reStructuredText that shows the text of a docstring as it stands.
 
-    >>> plain(["`f_` of |g| and x_*:", "", ">>> f(*x)", "1"])
-    ['``f_`` of \\\\|g\\\\| and x\\\\_\\\\*:', '', '>>> f(*x)', '1']
+    >>> plain(["`f_` of |g| and x_*:", "* one", "  more", "and", "", ">>> f(*x)", "1"])
+    ['``f_`` of \\\\|g\\\\| and x\\\\_\\\\*:', '', '* one', '  more', '', 'and', '', '>>> f(*x)', '1']
     """
     escaped: list[str] = []
-    doctest = listed = False
+    before = "blank"
     for line in lines:
-        doctest = bool(line.strip()) and (doctest or line.lstrip().startswith(">>>"))
-        item = bool(_ITEM.match(line))
-        if escaped and escaped[-1] and (item != listed) and not line.startswith("  "):
-            escaped.append("")  # a list stands by itself
-        listed = item or (listed and line.startswith("  "))
-        escaped.append(line if doctest else _escaped(line))
+        kind = _kind(line, before)
+        if "blank" not in (kind, before) and kind != before:
+            escaped.append("")  # lists and what is indented stand by themselves
+        escaped.append(line if kind == "doctest" else _escaped(line))
+        before = kind
     return escaped
+
+
+def _kind(line: str, before: str) -> str:
+    if not line.strip():
+        return "blank"
+    if before == "doctest" or line.lstrip().startswith(">>>"):
+        return "doctest"
+    if _ITEM.match(line) or (before == "list" and line.startswith(" ")):
+        return "list"
+    return "indented" if line.startswith(" ") else "text"
 
 
 def _escaped(line: str) -> str:

@@ -269,7 +269,9 @@ def corner_caption(fit: FitFile, command: str) -> str:
         )
     provisional = json.loads(str(attributes["provisional"]))
     if provisional:
-        paragraphs.append(f"Provisional inputs: {', '.join(provisional)} (see README).")
+        listed_inputs = ", ".join(provisional)
+        page = "docs/overview-of-constraints.md"
+        paragraphs.append(f"Provisional inputs: {listed_inputs} (see {page}).")
     version = json.loads(str(attributes["versions"]))["zscan"]
     paragraphs.append(
         f"Observable set: {attributes['observables']}. zscan {version}, scan "

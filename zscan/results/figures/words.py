@@ -155,7 +155,9 @@ def caption(
         if name in listed
     ]
     if provisional:
-        paragraphs.append(f"Provisional inputs (prov.): {', '.join(provisional)} (see README).")
+        listed_inputs = ", ".join(provisional)
+        page = "docs/overview-of-constraints.md"
+        paragraphs.append(f"Provisional inputs (prov.): {listed_inputs} (see {page}).")
         paragraphs += _remarks(maps, provisional)
     sets = ", ".join(dict.fromkeys(str(data.attrs["observables"]) for data in maps))
     paragraphs.append(f"Observable set: {sets}. {origin(maps)}; command: {command}")
