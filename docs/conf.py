@@ -27,8 +27,8 @@ extensions = [
     "plain_docstrings",
 ]
 exclude_patterns = ["_build", "extensions", "**.ipynb_checkpoints"]
-# Recent papers have an arXiv id and no journal yet; index.md lists pages by pattern.
-suppress_warnings = ["bibtex.missing_field", "toc.empty_glob"]
+# Recent papers have an arXiv id and no journal yet.
+suppress_warnings = ["bibtex.missing_field"]
 
 html_theme = "furo"
 html_title = f"zscan {release}"

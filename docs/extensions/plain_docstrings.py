@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from sphinx.application import Sphinx
 
 _NAME = re.compile(r"(`[^`]+`)")
-_ITEM = re.compile(r"\* ")
+_ITEM = re.compile(r" ?\* ")
 
 
 def plain(lines: Iterable[str]) -> list[str]:
     """reStructuredText that shows the text of a docstring as it stands.
 
-    >>> plain(["`f_` of |g| and x_*:", "* one", "  more", "and", "", ">>> f(*x)", "1"])
-    ['``f_`` of \\\\|g\\\\| and x\\\\_\\\\*:', '', '* one', '  more', '', 'and', '', '>>> f(*x)', '1']
+    >>> plain(["`f_` of |g| and x_:", "* one", "  more", "and", "", ">>> f(*x)", "1"])
+    ['``f_`` of \\\\|g\\\\| and x\\\\_:', '', '* one', '  more', '', 'and', '', '>>> f(*x)', '1']
     """
     escaped: list[str] = []
     before = "blank"
