@@ -25,10 +25,9 @@ extensions = [
     "sphinxcontrib.bibtex",
     "mathml",
     "plain_docstrings",
+    "references",
 ]
-exclude_patterns = ["_build", "extensions", "**.ipynb_checkpoints"]
-# Recent papers have an arXiv id and no journal yet.
-suppress_warnings = ["bibtex.missing_field"]
+exclude_patterns = ["_build", "extensions", "jupyter_execute", "**.ipynb_checkpoints"]
 
 html_theme = "furo"
 html_title = f"zscan {release}"
@@ -51,7 +50,7 @@ nb_execution_timeout = 300
 nb_merge_streams = True
 
 bibtex_bibfiles = ["../zscan/references.bib", "../zscan/limits/references.bib"]
-bibtex_default_style = "unsrt"
+bibtex_default_style = "zscan"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

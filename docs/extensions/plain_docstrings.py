@@ -52,6 +52,20 @@ def _process(app: Sphinx, what: str, name: str, obj: object, options: object, li
     lines[:] = plain(lines)
 
 
+def _shorten(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    signature: str | None,
+    returns: str,
+) -> tuple[str | None, str]:
+    zero = "Fraction(0, 1)"
+    return signature and signature.replace(f"({zero}, {zero}, {zero})", "0"), returns
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _process)
+    app.connect("autodoc-process-signature", _shorten)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
