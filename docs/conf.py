@@ -26,6 +26,7 @@ extensions = [
     "mathml",
     "plain_docstrings",
     "references",
+    "streams",
 ]
 exclude_patterns = ["_build", "extensions", "jupyter_execute", "**.ipynb_checkpoints"]
 
@@ -33,6 +34,8 @@ html_theme = "furo"
 html_title = f"zscan {release}"
 # MathML in the page: no script, no fonts and no network (extensions/mathml.py)
 html_math_renderer = "mathml"
+html_static_path = ["static"]
+html_css_files = ["wide.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
