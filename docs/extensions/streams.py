@@ -1,7 +1,7 @@
 """Sphinx: what a cell printed, in one piece.
 
-A shell cell prints in chunks of a hundred characters; the merging of myst-nb begins a new line after
-each, and its pages would break lines of tables.
+A shell cell prints in chunks of a hundred characters; the merging of myst-nb begins a new line
+after each, which would break lines of tables.
 """
 
 from myst_nb.core import render
