@@ -63,12 +63,12 @@ def forget():
 
 
 def test_invisible_dark_photon_with_assumed_decays(tmp_path):
-    """The usual limit of a missing-energy search: a dark photon that decays to dark matter alone."""
+    """The usual limit of a search for missing energy: all decays go to dark matter."""
     path = csv(tmp_path, CURVE[3:7])
     limit = add(path, **(MINE | {"quantity": "eps", "reference_model": None}))
     assert limit.reference_branching_ratio == 1.0
     lower, _ = excluded_couplings(limit, "B-L", 1.94e-3)
-    # eps e = g_X sqrt(BR(invisible)) with a BR of 3/(3 + 2 x 0.968): the electron is not quite massless
+    # eps e = g_X sqrt(BR), BR(invisible) = 3/(3 + 2 x 0.968): the electron has a mass
     assert float(lower) == pytest.approx(3.71e-6 * 0.302822 / (3 / 4.936) ** 0.5, rel=0.01)
 
 
