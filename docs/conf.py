@@ -13,6 +13,10 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent / "_build/programs"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# Pages that pages with code write beside them, as those of `zscan explore`
+_PAGES = Path(__file__).parent / "_pages"
+_PAGES.mkdir(exist_ok=True)
+os.environ["ZSCAN_DOCS_PAGES"] = str(_PAGES)
 
 project = "zscan"
 author = "the zscan authors"
@@ -28,13 +32,14 @@ extensions = [
     "references",
     "streams",
 ]
-exclude_patterns = ["_build", "extensions", "jupyter_execute", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "_pages", "extensions", "jupyter_execute", "**.ipynb_checkpoints"]
 
 html_theme = "furo"
 html_title = f"zscan {release}"
 # MathML in the page: no script, no fonts and no network (extensions/mathml.py)
 html_math_renderer = "mathml"
 html_static_path = ["static"]
+html_extra_path = ["_pages"]
 html_css_files = ["wide.css"]
 html_copy_source = False
 html_show_sphinx = False
