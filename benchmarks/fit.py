@@ -153,7 +153,7 @@ def against_numpyro(draws: int) -> None:
         return mcmc
 
     def ours(seed: int) -> tuple[float, np.ndarray]:
-        found = sample(made, draws=draws, warmup=500, seed=seed)
+        found = sample(made, draws=draws, warmup=500, seed=seed, check=False)
         return min(found.effective.values()), np.log(found.values["g_X"])
 
     def theirs(seed: int) -> tuple[float, np.ndarray]:
@@ -186,7 +186,7 @@ def main() -> None:
     )
     parser.add_argument("--starts", type=int, default=1000)
     parser.add_argument("--points", type=int, default=100, help="points per axis of the profile")
-    parser.add_argument("--draws", type=int, default=300, help="of each chain of NUTS")
+    parser.add_argument("--draws", type=int, default=500, help="of each chain of NUTS")
     parser.add_argument("--toys", type=int, default=500)
     arguments = parser.parse_args()
     zscan.enable_x64()
