@@ -266,6 +266,12 @@ def test_models_are_told_with_their_charges(tmp_path):
     path = zscan.run_scan(MODELS, tmp_path / "models.h5", progress=False)
     found = told(zscan.explore(path))
     assert [axis["name"] for axis in found["axes"]] == ["model", "m_X", "g_X"]
+    count = len(found["models"])
+    assert found["title"] == f"{count} models"
+    assert (
+        found["sentence"]
+        == f"{count} models, each with its own charges and mixing, eps_over_g = 0."
+    )
     assert found["models"][1] == {
         "name": "-Le+2Lmu-Ltau",
         "charges": "L -1, 2, -1; E -1, 2, -1; N -1, -1, 2",

@@ -24,6 +24,13 @@ SILENT, OUTSIDE, INSIDE = range(3)  # verdicts; of a limit: none, not excluded, 
 _ORDER = "QUDLEN"
 
 
+def _title(data: xr.Dataset) -> str:
+    """The model of a map, or how many there are."""
+    if (count := data.sizes.get("model", 1)) > 1:
+        return f"{count} models"
+    return readable(words.model_text(json.loads(data.attrs["model"])))
+
+
 def header(data: xr.Dataset, planes: Sequence[str], thinned: Mapping[str, int]) -> dict[str, Any]:
     """All of a page but its constraints, JSON-able; `planes` are the axes in the page's order, x
     and y last, `thinned` the axes of which every n-th value is left.
@@ -32,7 +39,7 @@ def header(data: xr.Dataset, planes: Sequence[str], thinned: Mapping[str, int]) 
     missing = json.loads(data.attrs["missing_tiles"])
     table: dict[str, Any] = {
         "name": str(data.attrs.get("name", "")),
-        "title": readable(words.model_text(json.loads(data.attrs["model"]))),
+        "title": _title(data),
         "sentence": words.model_sentence(data),
         "origin": f"{words.origin([data])}, made {data.attrs.get('created', '')}",
         "command": str(data.attrs.get("command", "")),

@@ -97,6 +97,10 @@ def held_text(name: str, value: float) -> str:
 def model_sentence(data: xr.Dataset) -> str:
     """The model of a map in plain words: name, charges, mixing, parameters that are held."""
     model, fixed = json.loads(data.attrs["model"]), json.loads(data.attrs["fixed"])
+    held = [f"{key} = {value:g}" for key, value in fixed.items()]
+    if data.sizes.get("model", 1) > 1:
+        told = [f"{data.sizes['model']} models, each with its own charges and mixing", *held]
+        return ", ".join(told) + "."
     charges = "; ".join(
         f"{key} {', '.join(map(str, model[key]))}" for key in "QUDLEN" if any_charge(model.get(key))
     )
@@ -105,8 +109,7 @@ def model_sentence(data: xr.Dataset) -> str:
     loop = model.get("loop", "none")
     told = [f"{key} = {value}" for key, value in kept.items()]
     told += [f"kinetic mixing of the {loop} loop"] if loop != "none" else []
-    told += [f"{key} = {value:g}" for key, value in fixed.items()]
-    return ", ".join([text, *told]) + "."
+    return ", ".join([text, *told, *held]) + "."
 
 
 def plain(text: str) -> str:
