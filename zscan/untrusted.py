@@ -21,7 +21,6 @@ from typing import Any
 from zscan.errors import Fault, ParameterError, ZscanError, clipped, shown
 
 TEXT_BYTES = 2 * 2**20  # of a card, a model, a limit: 1e5 numbers
-JSON_BYTES = 64 * 2**20  # of the JSON that zscan itself writes beside tiles
 MAX_DEPTH = 32  # of tables and lists within each other
 MAX_KEYS = 1000  # of one table
 MAX_BRACKETS = 200_000  # of a TOML text, whose parser takes microseconds for each; JSON: 20 times

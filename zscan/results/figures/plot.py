@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib
 import matplotlib.ticker
@@ -24,7 +24,6 @@ from zscan.results.figures.place import place_names
 from zscan.results.figures.planes import Entry
 
 _SELECT_TOLERANCE = 1e-9
-Labels = Literal["inside", "legend", "none"]
 
 
 @dataclass(frozen=True)
