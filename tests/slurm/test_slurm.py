@@ -119,8 +119,8 @@ def test_a_cancelled_array_is_not_started_again(user: User) -> None:
 
 @pytest.mark.slow
 def test_a_real_time_limit(user: User, whole: bytes) -> None:
-    """One minute, which SLURM looks at twice a minute; the work takes longer."""
-    user.variables["ZSCAN_TEST_PAUSE"] = "12"
+    """One minute, which SLURM looks at twice a minute: at most 90 s; a task works for 120 s."""
+    user.variables["ZSCAN_TEST_PAUSE"] = "20"
     done = user.zscan("submit", "plane.toml", "-n", "2", "-o", "map.h5", "--", "--time=1")
     assert "is told to stop 10 s before its end" in done.stderr
     assert user.wait_for_map(done.stdout.split()[1], 600) == whole
