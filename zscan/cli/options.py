@@ -6,10 +6,11 @@ import argparse
 import re
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from zscan.errors import clipped, nearest
 
+T = TypeVar("T")
 Command = Callable[[argparse.Namespace], None]
 
 
@@ -105,38 +106,33 @@ def n_sigma(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n_sigma", type=float, default=2.0, help=text)
 
 
-def parameter(text: str) -> tuple[str, float]:
-    """NAME=VALUE with a number."""
+def _named(text: str, convert: Callable[[str], T], form: str) -> tuple[str, T]:
+    """NAME=VALUE, whose value is what `convert` makes of it."""
     name, _, value = text.partition("=")
     try:
-        return name, float(value)
+        return name, convert(value)
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not of the form NAME=VALUE with a number"
-        ) from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form {form}") from None
+
+
+def parameter(text: str) -> tuple[str, float]:
+    """NAME=VALUE with a number."""
+    return _named(text, float, "NAME=VALUE with a number")
 
 
 def part(text: str) -> tuple[str, float | tuple[float, float]]:
     """NAME=VALUE or NAME=LOW:HIGH with numbers."""
-    name, _, value = text.partition("=")
-    low, colon, high = value.partition(":")
-    try:
-        return name, (float(low), float(high)) if colon else float(value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not of the form NAME=VALUE or NAME=LOW:HIGH with numbers"
-        ) from None
+
+    def ends(value: str) -> float | tuple[float, float]:
+        low, colon, high = value.partition(":")
+        return (float(low), float(high)) if colon else float(value)
+
+    return _named(text, ends, "NAME=VALUE or NAME=LOW:HIGH with numbers")
 
 
 def count(text: str) -> tuple[str, int]:
     """NAME=N with a whole number."""
-    name, _, value = text.partition("=")
-    try:
-        return name, int(value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not of the form NAME=N with a whole number"
-        ) from None
+    return _named(text, int, "NAME=N with a whole number")
 
 
 def shard(text: str) -> tuple[int, int]:
