@@ -17,9 +17,10 @@ from zscan.results.figures import FIGURES, draw
 from zscan.results.figures.layers import Excluded, Favoured
 from zscan.results.figures.names import experiment
 from zscan.results.figures.paper import fig1, fig2, fig8, fig10
-from zscan.results.figures.planes import excess_plane, interval, pull_plane
+from zscan.results.figures.planes import excess_plane, pull_plane
 from zscan.results.figures.plot import arranged_layers, caption_text, selected
 from zscan.results.figures.style import colours
+from zscan.results.rule import band
 from zscan.scans.figure import make_figure
 
 
@@ -201,7 +202,7 @@ def data10(tmp_path_factory):
 
 
 def within(data, constraint, n_sigma):
-    lower, _, upper = interval(data, constraint, n_sigma)
+    lower, _, upper = band(data.attrs, constraint, n_sigma)
     observable = data[f"observable/{constraint}"]
     return (observable >= lower) & (observable <= upper)
 
@@ -256,7 +257,7 @@ def test_fig1_smallest_g_V_that_explains_r_k(data1):
     ):
         for m_X, expected in found.items():
             column = data1["observable/r_k"].sel(g_A_over_g_V=ratio).sel(m_X=m_X, method="nearest")
-            upper = interval(data1, "r_k", 2)[2]
+            upper = band(data1.attrs, "r_k", 2)[2]
             assert crossings(data1["g_V"].values, column.values, upper)[0] == pytest.approx(
                 expected, rel=0.05
             )

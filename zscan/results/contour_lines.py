@@ -14,10 +14,9 @@ import numpy as np
 import xarray as xr
 
 from zscan.errors import ParameterError, UnknownNameError
-from zscan.results.rule import excess, excess_of_chi2, exclusion_rule, measurement, stored
+from zscan.results.rule import band, excess, excess_of_chi2, exclusion_rule, measurement, stored
 
 MOST_PLANES = 10_000  # of the axes beyond two
-_SIGMAS = 2.0  # of a band
 _BOUND = 1e30  # larger numbers are cut: only their sign counts
 
 
@@ -74,10 +73,9 @@ def _fields(data: xr.Dataset, constraint: str) -> Iterator[tuple[str, xr.DataArr
     if exclusion_rule(data.attrs, constraint).excludes:
         yield "excluded", excess_or_chi2(data, constraint)
         return
-    measured = measurement(data.attrs, constraint)
     observable = stored(data, constraint)
-    for level, sign, error in (("band_low", -1, "error_minus"), ("band_high", 1, "error_plus")):
-        edge = float(measured["value"]) + sign * _SIGMAS * float(measured[error])
+    low, _, high = band(data.attrs, constraint)
+    for level, edge in (("band_low", low), ("band_high", high)):
         yield level, observable - edge
 
 

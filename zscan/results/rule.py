@@ -12,6 +12,7 @@ import xarray as xr
 
 from zscan.errors import UnknownNameError
 
+BAND_SIGMAS = 2.0  # on each side of a measurement, unless others are asked for
 _OLDER_MAPS = (
     3.84  # delta_chi2_excluded of chi2-like observables in maps that do not store the rule
 )
@@ -70,6 +71,15 @@ def measurement(attributes: Mapping[str, Any], constraint: str) -> dict[str, Any
     """
     table = json.loads(attributes["spec"])["likelihood"]["measurements"][constraint]
     return {key: _number(value) for key, value in table.items()}
+
+
+def band(
+    attributes: Mapping[str, Any], constraint: str, n_sigma: float = BAND_SIGMAS
+) -> tuple[float, float, float]:
+    """Measured value minus `n_sigma` standard deviations, itself, and plus `n_sigma`."""
+    measured = measurement(attributes, constraint)
+    value, low, high = (float(measured[key]) for key in ("value", "error_minus", "error_plus"))
+    return value - n_sigma * low, value, value + n_sigma * high
 
 
 def exclusion_rule(attributes: Mapping[str, Any], constraint: str) -> ExclusionRule:

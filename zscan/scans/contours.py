@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from zscan.results.layout import MapHeader
-from zscan.results.rule import ExclusionRule, measurement
+from zscan.results.rule import ExclusionRule, band
 from zscan.scans.cells import Sides
 from zscan.scans.refinement import Refinement
-
-_SIGMAS = 2.0  # of a band
 
 
 class Contours:
@@ -35,8 +33,7 @@ class Contours:
             elif rule.excludes:
                 self._moving.append((name, rule))
             else:
-                edges = _edges(measurement(header.attributes, name))
-                self._edges += [(name, edge) for edge in edges]
+                self._edges += [(name, edge) for edge in band(header.attributes, name)]
         self._lowest = np.zeros((len(self._moving), 0))  # of each row, where below zero
         self._least = np.nan  # of the sum
         regions = len(refinement.combined_levels) if refinement.combined else 0
@@ -97,9 +94,3 @@ class Contours:
 def _sides(excess: np.ndarray, on_both: np.ndarray | None = None) -> Sides:
     beyond = excess > 0
     return (beyond, ~beyond) if on_both is None else (beyond | on_both, ~beyond | on_both)
-
-
-def _edges(measured: Mapping[str, float]) -> tuple[float, ...]:
-    """The values at which the band of a measurement ends, and its centre."""
-    value, low, high = (float(measured[key]) for key in ("value", "error_minus", "error_plus"))
-    return value - _SIGMAS * low, value, value + _SIGMAS * high

@@ -16,10 +16,9 @@ from zscan.results.explore.encode import DIGITS, LOWEST, STEPS, codes, deflated,
 from zscan.results.explore.words import readable
 from zscan.results.figures import names, style, words
 from zscan.results.layout import OK, STATUS
-from zscan.results.rule import exclusion_rule, measurement
+from zscan.results.rule import BAND_SIGMAS, band, exclusion_rule, measurement
 from zscan.results.text import jsonable
 
-SIGMAS = 2.0  # of a band
 SILENT, OUTSIDE, INSIDE = range(3)  # verdicts; of a limit: none, not excluded, excluded
 _ORDER = "QUDLEN"
 
@@ -50,7 +49,7 @@ def header(data: xr.Dataset, planes: Sequence[str], thinned: Mapping[str, int]) 
         "digits": DIGITS,
         "steps": STEPS,
         "lowest": LOWEST,
-        "sigmas": SIGMAS,
+        "sigmas": BAND_SIGMAS,
         "coupling": str(data["delta_chi2"].dims[-1]),
         "axes": [
             {
@@ -161,14 +160,11 @@ def _rule(
         return {"kind": kind, "limit": limit}, _verdict(excess, excess > 0)
     if f"observable/{name}" not in data or not measured.get("error_plus"):
         return {"kind": "none", "why": "it has no limit, and no band that can be drawn"}, None
-    value = float(measured["value"])
-    low = value - SIGMAS * float(measured["error_minus"])
-    high = value + SIGMAS * float(measured["error_plus"])
+    low, value, high = band(data.attrs, name)
     observable = data[f"observable/{name}"]
-    band = {"kind": "band", "value": value, "low": low, "high": high}
-    band |= {"error_minus": float(measured["error_minus"])}
-    band |= {"error_plus": float(measured["error_plus"])}
-    return band, _verdict(observable, (observable >= low) & (observable <= high))
+    told = {"kind": "band", "value": value, "low": low, "high": high}
+    told |= {key: float(measured[key]) for key in ("error_minus", "error_plus")}
+    return told, _verdict(observable, (observable >= low) & (observable <= high))
 
 
 def _verdict(values: xr.DataArray, inside: xr.DataArray) -> xr.DataArray:

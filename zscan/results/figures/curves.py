@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 
 from zscan.errors import ParameterError
 from zscan.results.figures import names, style
-from zscan.results.figures.planes import Entry, interval, plane
-from zscan.results.rule import stored
+from zscan.results.figures.planes import Entry, plane
+from zscan.results.rule import band, stored
 
 _LONG = 0.4  # length of a line, in sizes of the plane, that has room for its number
 
@@ -93,7 +93,7 @@ class MeasuredRange:
 
     def draw(self, axes: Axes, data: xr.Dataset) -> list[Entry]:
         """Draw the lines."""
-        lower, _, upper = interval(data, self.constraint, self.n_sigma)
+        lower, _, upper = band(data.attrs, self.constraint, self.n_sigma)
         for value in (lower, upper):
             axes.axhline(value, color="black", lw=1.0, ls="--", gid=f"{self.constraint}/range")
         label = rf"{self.label} $\pm{self.n_sigma:g}\sigma$"

@@ -22,12 +22,12 @@ from zscan.results.figures.planes import (
     as_plane,
     contour,
     excess_plane,
-    interval,
     line_entry,
     plane,
     pull_plane,
     summed,
 )
+from zscan.results.rule import band
 
 _FILLS, _OUTLINES, _PROJECTIONS, _BANDS = 1.0, 2.0, 2.4, 2.8  # from back to front
 DAGGER = r"$^\dagger$"
@@ -57,7 +57,7 @@ class Band:
             lines = contour(axes, x, y, pulls, [self.n_sigma], edges_id, solid)
             return line_entry(lines, ink, 1.4, "-", label, kept=True)
         x, y, observable = plane(data, self.constraint)
-        lower, centre, upper = interval(data, self.constraint, self.n_sigma)
+        lower, centre, upper = band(data.attrs, self.constraint, self.n_sigma)
         if lower <= 0:
             lines = contour(axes, x, y, observable, [upper], edges_id, solid)
             label = rf"{text}, ${self.n_sigma:g}\sigma$ upper limit"
@@ -72,7 +72,7 @@ class Band:
         if f"observable/{self.constraint}" not in data:
             return "no point within its range"
         _, _, observable = plane(data, self.constraint)
-        lower, _, upper = interval(data, self.constraint, self.n_sigma)
+        lower, _, upper = band(data.attrs, self.constraint, self.n_sigma)
         finite = observable[np.isfinite(observable)]
         if not finite.size:
             return "does not apply"

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from zscan.errors import UnknownNameError
 from zscan.results.figures.reduced import pull
-from zscan.results.rule import excess, exclusion_rule, measurement, stored
+from zscan.results.rule import excess, exclusion_rule, stored
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,6 @@ def pull_plane(data: xr.Dataset, constraint: str) -> tuple[np.ndarray, np.ndarra
     """
     name = f"pull/{constraint}"
     return as_plane(data[name] if name in data else pull(data, constraint), constraint)
-
-
-def interval(data: xr.Dataset, constraint: str, n_sigma: float) -> tuple[float, float, float]:
-    """Measured value minus `n_sigma` standard deviations, itself, and plus `n_sigma`."""
-    measured = measurement(data.attrs, constraint)
-    value = float(measured["value"])
-    return (
-        value - n_sigma * measured["error_minus"],
-        value,
-        value + n_sigma * measured["error_plus"],
-    )
 
 
 def summed(data: xr.Dataset, constraints: Sequence[str]) -> xr.DataArray:
