@@ -72,6 +72,12 @@ def keep_programs() -> Path | None:
     return folder
 
 
+def kept_folder() -> Path | None:
+    """Where this process keeps what it compiles, as `keep_programs` or jax's own setting says."""
+    named = os.environ.get(_FOLDER, "")
+    return Path(named) if named and "://" not in named else None
+
+
 def _tell_jax(folder: Path) -> None:
     """Where jax was imported before, it does not read the environment again."""
     import jax

@@ -363,6 +363,17 @@ class Likelihood:
         )
 
 
+    def key(self) -> list[Any] | None:
+        """What tells this likelihood from others, as JSON; None for models and constraints whose
+        code is not that of zscan.
+        """
+        kind = type(self.model)
+        if self.own or not kind.__module__.startswith("zscan."):
+            return None
+        model = [kind.__module__, kind.__qualname__, self.model.to_table()]
+        return [model, self.constraints, self.observables, self.fingerprint()]
+
+
 def log_likelihood(
     model: ModelType | str,
     constraints: Asked | None = None,

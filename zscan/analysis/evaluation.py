@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from jax import Array
+
 from zscan.constraints import Asked, Observables, data_constraints
 from zscan.errors import ParameterError
-from zscan.likelihood import log_likelihood
+from zscan.interpreter import interpret
+from zscan.likelihood import Likelihood, log_likelihood
 from zscan.models import ModelType, load_model
 from zscan.models.parameters import warn_of_unit
 from zscan.references import label
@@ -128,18 +131,17 @@ def evaluate(
     if constraints is None and used.constraints is None:
         constraints = data_constraints()
     likelihood = log_likelihood(used, constraints, observables)
-    terms = likelihood.evaluate(parameters)
-    excesses = likelihood.excesses(parameters, terms)
+    found = interpret(_at_point(likelihood), parameters, likelihood.key())
     rows = []
     for name, described in likelihood.describe().constraints.items():
-        excess = float(excesses.get(name, math.nan))
+        excess = float(found.get(f"excess {name}", math.nan))
         rows.append(
             Row(
                 constraint=name,
                 observable_name=described.observable_name,
-                observable=float(terms[name].observable),
+                observable=float(found[f"observable {name}"]),
                 measured=str(described.measurement),
-                delta_chi2=float(terms[name].delta_chi2),
+                delta_chi2=float(found[f"delta_chi2 {name}"]),
                 excluded=None if math.isnan(excess) else excess > 0,
                 cl=described.cl,
                 status=described.status,
@@ -149,3 +151,18 @@ def evaluate(
     finite = {row.constraint: row.delta_chi2 for row in rows if math.isfinite(row.delta_chi2)}
     total = -sum(finite.get(name, 0.0) for name in likelihood.summed) / 2
     return Evaluation(used.name, parameters, likelihood.observables, total, tuple(rows))
+
+
+def _at_point(likelihood: Likelihood) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+    """All numbers of a table, as one function of the parameters."""
+
+    def at_point(parameters: Mapping[str, Array]) -> dict[str, Array]:
+        terms = likelihood.evaluate(parameters)
+        excesses = likelihood.excesses(parameters, terms)
+        return (
+            {f"observable {name}": term.observable for name, term in terms.items()}
+            | {f"delta_chi2 {name}": term.delta_chi2 for name, term in terms.items()}
+            | {f"excess {name}": excess for name, excess in excesses.items()}
+        )
+
+    return at_point
