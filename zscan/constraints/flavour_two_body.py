@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from zscan.constants import M_Z
@@ -23,7 +24,7 @@ from zscan.kernels import _flight, btokx, fcnc
 from zscan.kernels._btokll import INPUTS
 
 WIDEST = 0.01  # width over mass up to which a peak counts as a two-body decay
-_DOES_NOT_APPLY = Prediction(jnp.full((), jnp.nan), applies=False)
+_DOES_NOT_APPLY = Prediction(np.float64(np.nan), applies=False)  # type: ignore[arg-type]
 
 Rate = Callable[[Array, Array], Array]
 Masses = tuple[float, float]  # of the decaying and of the other produced particle

@@ -20,12 +20,14 @@ def in_blocks(function: Callable[..., Array], block: int) -> Callable[..., Array
     Points must not mix in `function`. A vmap outside joins its axis to n, which is cut into blocks
     just the same."""
 
+    traced = jax.jit(function)  # traced once for both platforms
+
     @custom_vmap
     def blocked(*parts: Array) -> Array:
         return lax.platform_dependent(
             *parts,
-            cpu=lambda *parts: _by_blocks(function, block, parts),
-            default=lambda *parts: _by_blocks(function, _LAUNCH, parts),
+            cpu=lambda *parts: _by_blocks(traced, block, parts),
+            default=lambda *parts: _by_blocks(traced, _LAUNCH, parts),
         )
 
     @blocked.def_vmap

@@ -302,11 +302,14 @@ def _flavours(
     return present, tuple(float(flavour[index]) for index in present)
 
 
+_rule = functools.cache(np.polynomial.legendre.leggauss)
+
+
 def _recoil_rule(low: float, high: float, kink: float) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Legendre nodes and weights in T, in panels; the lower end of a spectrum makes a kink
     inside.
     """
-    x, w = np.polynomial.legendre.leggauss(_T_NODES)
+    x, w = _rule(_T_NODES)
     edges = [low, kink, high] if low < kink < high else [low, high]
     nodes, weights = [], []
     for a, b in itertools.pairwise(edges):
@@ -327,7 +330,7 @@ def _folded(T: np.ndarray, spectrum: Spectrum) -> np.ndarray:
 
     def integral(start: np.ndarray, kinematics: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         # E = highest - (highest - start) u^2 takes a square root at the upper end out
-        x, w = np.polynomial.legendre.leggauss(_E_NODES)
+        x, w = _rule(_E_NODES)
         u = (x[:, None] + 1) / 2
         E = spectrum.highest - (spectrum.highest - start) * u**2
         flux = np.asarray(spectrum.flux(E), dtype=np.float64)

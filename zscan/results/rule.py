@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from zscan.errors import UnknownNameError
+
+if TYPE_CHECKING:  # what asks for a rule of its own does not read maps
+    import xarray as xr
 
 BAND_SIGMAS = 2.0  # on each side of a measurement, unless others are asked for
 _OLDER_MAPS = (
