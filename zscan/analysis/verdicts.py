@@ -5,7 +5,7 @@ rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from zscan.constraints import Asked, Observables, data_constraints
 from zscan.errors import ParameterError
+from zscan.interpreter import interpret
 from zscan.likelihood import log_likelihood
 from zscan.models import ModelType, load_model
 from zscan.models.parameters import warn_of_unit
@@ -25,6 +26,7 @@ from zscan.precision import in_float64
 Interval = tuple[float, float]
 
 _BAND_POINTS = 61
+_INTERPRETED = 4000  # masses up to which compilation would take longer than the work
 _MOST_POINTS = 100_000  # each takes 61 couplings of every constraint at once
 
 
@@ -118,21 +120,28 @@ def verdict(
     lower = max(band.value - n_sigma * band.error_minus, 0.0)
     target = np.linspace(lower, band.value + n_sigma * band.error_plus, _BAND_POINTS)
 
-    @jax.jit
-    def excluded(m_X: Array) -> tuple[Array, dict[str, Array], dict[str, Array]]:
-        fixed: dict[str, ArrayLike] = {"m_X": m_X, "eps_over_g": eps_over_g}
+    def excluded(parameters: Mapping[str, Array]) -> dict[str, Array]:
+        fixed: dict[str, ArrayLike] = {"m_X": parameters["m_X"], "eps_over_g": eps_over_g}
         slope = likelihood.evaluate(fixed | {"g_X": 1.0})[
             "delta_a_mu"
         ].observable  # Delta a_mu = slope g_X^2
         g_X = jnp.sqrt(jnp.asarray(target)[None, :] / jnp.where(slope > 0, slope, jnp.inf))
-        shape = (m_X.shape[0], _BAND_POINTS)
         excesses = others.excesses(fixed | {"g_X": g_X})
-        masks = {name: jnp.broadcast_to(excess > 0, shape) for name, excess in excesses.items()}
-        silent = {name: jnp.isnan(excess).all() for name, excess in excesses.items()}
-        return slope[:, 0] > 0, masks, silent
+        return {"slope": slope} | {f"excess {name}": excess for name, excess in excesses.items()}
 
     m_X = np.geomspace(*masses, points)
-    has_band, masks, silent = jax.tree.map(np.asarray, excluded(jnp.asarray(m_X)[:, None]))
+    key = None if (own := chosen.key()) is None else [own, n_sigma, eps_over_g]
+    if points <= _INTERPRETED:
+        found = interpret(excluded, {"m_X": m_X[:, None]}, key)
+    else:
+        found = jax.tree.map(np.asarray, jax.jit(excluded)({"m_X": jnp.asarray(m_X)[:, None]}))
+    has_band = found.pop("slope")[:, 0] > 0
+    excesses = {name.removeprefix("excess "): excess for name, excess in found.items()}
+    masks = {
+        name: np.broadcast_to(excess > 0, (points, _BAND_POINTS))
+        for name, excess in excesses.items()
+    }
+    silent = [name for name, excess in excesses.items() if np.isnan(excess).all()]
     alone = {name: has_band & mask.all(axis=1) for name, mask in masks.items()}
     passed = has_band & ~np.any(list(masks.values()), axis=0).all(axis=1)
     together = has_band & ~passed & ~np.any(list(alone.values()), axis=0)
@@ -145,7 +154,7 @@ def verdict(
         killed_by={name: intervals(m_X, mask) for name, mask in alone.items() if mask.any()},
         killed_together=intervals(m_X, together),
         provisional=tuple(name for name in names if measured[name].status == "provisional"),
-        silent=tuple(name for name, nothing in silent.items() if nothing),
+        silent=tuple(silent),
     )
 
 
