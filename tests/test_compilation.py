@@ -11,7 +11,7 @@ import zscan
 from zscan.compilation import keep_programs
 from zscan.errors import ParameterError
 
-COMMAND = "evaluate", "Lmu-Ltau", "--m_X", "0.1", "--g_X", "1e-3", "--constraints", "delta_a_mu"
+COMMAND = "bounds", "Lmu-Ltau", "--constraint", "trident_ccfr", "--masses", "0.1"
 
 
 @pytest.fixture
@@ -49,6 +49,24 @@ def test_nothing_is_kept_where_it_is_off_or_impossible(tmp_path, environment):
     environment.setenv("ZSCAN_CACHE", "a" * 10000)
     with pytest.raises(ParameterError, match="ZSCAN_CACHE"):
         keep_programs()
+
+
+def test_whoever_computes_keeps_programs_unless_told_otherwise(tmp_path):
+    code = "import os, zscan; zscan.kernels; print(os.environ.get('JAX_COMPILATION_CACHE_DIR'))"
+    rest = {key: value for key, value in os.environ.items() if not key.startswith("JAX_")}
+
+    def told(value: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            env=rest | {"ZSCAN_CACHE": value},
+            cwd=Path(zscan.__file__).parents[1],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    assert Path(told(str(tmp_path))).is_relative_to(tmp_path)
+    assert told("off") == "None"
 
 
 def test_a_second_process_reads_what_the_first_compiled_and_damage_is_harmless(tmp_path):

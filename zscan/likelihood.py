@@ -362,7 +362,6 @@ class Likelihood:
             }
         )
 
-
     def key(self) -> list[Any] | None:
         """What tells this likelihood from others, as JSON; None for models and constraints whose
         code is not that of zscan.

@@ -132,7 +132,7 @@ def verdict(
     m_X = np.geomspace(*masses, points)
     key = None if (own := chosen.key()) is None else [own, n_sigma, eps_over_g]
     if points <= _INTERPRETED:
-        found = interpret(excluded, {"m_X": m_X[:, None]}, key)
+        found = interpret(excluded, {"m_X": m_X[:, None]}, key, compiled=True)
     else:
         found = jax.tree.map(np.asarray, jax.jit(excluded)({"m_X": jnp.asarray(m_X)[:, None]}))
     has_band = found.pop("slope")[:, 0] > 0

@@ -1,10 +1,10 @@
 """Functions of jax evaluated with NumPy, without the compiler, for questions that are asked once.
 
 To compile the constraints of a model takes 20 s of CPU, to evaluate them at a point a fifth of a
-second, operation by operation. So what is needed once, on few points, is traced as jax does, and the
-traced operations are carried out by NumPy: in float64, with the same operations in the same order,
-so that results differ from compiled ones by rounding only (`tests/interpreter`). Scans, fits and
-everything that runs many times is compiled."""
+second, operation by operation. So what is needed once, on few points, is traced as jax does, and
+the traced operations are carried out by NumPy: in float64, the same operations, so that results
+differ from compiled ones by rounding only (`tests/interpreter`). Scans, fits and all that runs many
+times is compiled."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ def interpret(
 
     `key` (what json can write) names the function and all that it depends on beside the arguments
     and the code of zscan: with it, its operations are kept from one process to the next in the
-    folder of `zscan.keep_programs`, if that was called. A function that cannot be traced, or that
-    uses an operation without a counterpart, is called as it is, or `compiled` first. Raises what the
-    function raises. Results agree with those of jax to some 1e-15 of the largest terms of a sum;
-    their shapes are those of the function."""
+    folder of `zscan.keep_programs`. A function that cannot be traced, or that uses an operation
+    without a counterpart, is called as it is, or `compiled` first. Raises what the function raises.
+    Results agree with those of jax to some 1e-15 of the largest terms of a sum; their shapes are
+    those of the function."""
     values = {name: np.asarray(value, np.float64) for name, value in sorted(arguments.items())}
     with jax.enable_x64(True):
         try:
             program, names = _program(function, values, key)
         except _UNTRACEABLE:
-            found = (jax.jit(function) if compiled else function)(values)
+            call: Callable[..., Any] = jax.jit(function) if compiled else function
+            found = call(values)
             return {name: np.asarray(value) for name, value in found.items()}
     with np.errstate(all="ignore"):  # NaN and infinities are values like others
         results = program(*(value[()] for value in values.values()))

@@ -6,7 +6,6 @@ arguments; it has the name that jax gives the operation. Nothing here imports ja
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,30 +20,23 @@ def _plain(function: Function) -> Callable[[Parameters], Function]:
     return lambda parameters: function
 
 
-def _first(value: Any) -> Any:
-    return value
-
-
 def _divide(a: Any, b: Any) -> Any:
     if np.issubdtype(np.result_type(a), np.integer):
         return (a / b).astype(np.result_type(a))  # towards zero, small indices only
     return np.divide(a, b)
 
 
-def _sign(a: Any) -> Any:
-    return np.sign(a)
-
-
 def _total_order(a: Any) -> Any:
     """Integers in the total order of floats: -0 before 0, NaN last."""
     if not np.issubdtype(np.result_type(a), np.floating):
         return a
-    bits = np.asarray(a).view(f"i{np.result_type(a).itemsize}")
-    return np.where(bits < 0, bits ^ np.iinfo(bits.dtype).max, bits)
+    signed = np.dtype(f"i{np.result_type(a).itemsize}")
+    bits: Any = np.asarray(a).view(signed)
+    return np.where(bits < 0, bits ^ np.iinfo(signed).max, bits)
 
 
 def _convert(parameters: Parameters) -> Function:
-    dtype = np.dtype(parameters["new_dtype"])
+    dtype: Any = np.dtype(parameters["new_dtype"])
     if not np.issubdtype(dtype, np.integer):
         return lambda a: np.asarray(a).astype(dtype)[()]
     limits = np.iinfo(dtype)
@@ -171,7 +163,10 @@ def _dot_general(parameters: Parameters) -> Function:
     def dot_general(a: Any, b: Any) -> Any:
         left = [*range(np.ndim(a))]
         right = [*range(np.ndim(a), np.ndim(a) + np.ndim(b))]
-        for one, other in (*zip(left_sum, right_sum), *zip(left_batch, right_batch)):
+        for one, other in (
+            *zip(left_sum, right_sum, strict=True),
+            *zip(left_batch, right_batch, strict=True),
+        ):
             right[other] = left[one]
         rows = [left[axis] for axis in range(len(left)) if axis not in (*left_sum, *left_batch)]
         columns = [
@@ -253,7 +248,7 @@ def _sort(parameters: Parameters) -> Function:
     axis = parameters["dimension"]
 
     def sort(*arrays: Any) -> Values:
-        order = np.argsort(_total_order(arrays[0]), axis=axis, kind="stable")
+        order = np.argsort(arrays[0], axis=axis, kind="stable")
         return tuple(np.take_along_axis(array, order, axis) for array in arrays)
 
     return sort
@@ -316,13 +311,12 @@ def _fold(parameters: Parameters) -> Function:
 
 _ELEMENTWISE: dict[str, Function] = {
     "add": np.add,
-    "add_any": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
     "div": _divide,
     "neg": np.negative,
     "abs": np.abs,
-    "sign": _sign,
+    "sign": np.sign,
     "max": np.maximum,
     "min": np.minimum,
     "pow": np.power,
@@ -343,6 +337,7 @@ _ELEMENTWISE: dict[str, Function] = {
     "acos": np.arccos,
     "atan": np.arctan,
     "atan2": np.arctan2,
+    "rem": np.fmod,
     "sinh": np.sinh,
     "cosh": np.cosh,
     "tanh": np.tanh,
@@ -365,10 +360,6 @@ _ELEMENTWISE: dict[str, Function] = {
     "not": np.bitwise_not,
     "is_finite": np.isfinite,
     "clamp": lambda low, a, high: np.minimum(np.maximum(a, low), high),
-    "stop_gradient": _first,
-    "copy": _first,
-    "copy_p": _first,
-    "real": np.real,
 }
 OPERATIONS: dict[str, Callable[[Parameters], Function]] = {
     name: _plain(function) for name, function in _ELEMENTWISE.items()

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from zscan.interpreter.operations import OPERATIONS
-
 
 # A function, the numbers of what it takes and gives, and of what nobody needs after it
 _Call = tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], tuple[int, ...]]

@@ -67,7 +67,7 @@ def write(path: Path, program: Program, names: Sequence[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(temporary, "wb") as file:
-                np.savez(file, **arrays)
+                np.savez(file, allow_pickle=False, **arrays)
             os.replace(temporary, path)
         finally:
             with suppress(OSError):
@@ -80,7 +80,7 @@ def write(path: Path, program: Program, names: Sequence[str]) -> None:
 def read(path: Path) -> tuple[Program, list[str]] | None:
     """A program and the names of its results; None where there is none that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         table = json.loads(arrays.pop("text").tobytes())
         with suppress(OSError):
@@ -137,13 +137,11 @@ def _program(table: dict[str, Any], values: dict[str, np.ndarray]) -> Program:
             tuple(gives),
         )
         for name, parameters, takes, gives in table["steps"]
-        if name in OPERATIONS or _unknown(name)
     )
+    for step in steps:
+        if step.name not in OPERATIONS:
+            raise KeyError(step.name)
     return Program(table["arguments"], constants, steps, tuple(table["results"]))
-
-
-def _unknown(name: str) -> bool:
-    raise KeyError(name)
 
 
 def _restored(value: Any, values: dict[str, np.ndarray]) -> Any:

@@ -22,6 +22,7 @@ _CALLS = {
     "custom_vjp_call": "call_jaxpr",
     "custom_vmap_call": "call",
     "checkpoint": "jaxpr",
+    "remat2": "jaxpr",
 }
 # Parameters that no operation in NumPy needs, or that hold functions instead of numbers
 _NOT_NEEDED = {"sharding", "out_sharding", "computation", "linear", "precision", "weak_type"}
@@ -84,7 +85,8 @@ class _Translation:
 
         def number(atom: Any) -> int:
             if isinstance(atom, Literal):
-                return self.constant(np.asarray(atom.val, atom.aval.dtype))
+                dtype = atom.aval.dtype  # type: ignore[attr-defined]
+                return self.constant(np.asarray(atom.val, dtype))
             return numbers[atom]
 
         for equation in jaxpr.eqns:

@@ -2,6 +2,7 @@
 import.
 """
 
+from zscan.compilation import keep_programs
 from zscan.kernels import (
     borexino,
     btokx,
@@ -24,6 +25,9 @@ from zscan.kernels import (
     trident,
     widths,
 )
+
+# Whoever computes imports this: what is compiled is kept, unless ZSCAN_CACHE says "off"
+keep_programs()
 
 __all__ = [
     "borexino",
