@@ -8,7 +8,7 @@ import pytest
 import zscan
 from zscan import compilation
 from zscan.analysis.evaluation import _at_point
-from zscan.interpreter import interpret, store
+from zscan.interpreter import interpreted, store
 
 
 def parabola(parameters):
@@ -33,7 +33,7 @@ def assert_parabola(found):
 
 
 def test_a_function_of_arrays_by_name():
-    assert_parabola(interpret(parabola, ARGUMENTS))
+    assert_parabola(interpreted(parabola)(ARGUMENTS))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_function_of_arrays_by_name():
     ],
 )
 def test_what_cannot_be_translated_is_called(function):
-    found = interpret(function, ARGUMENTS)
+    found = interpreted(function)(ARGUMENTS)
     expected = function({name: jnp.asarray(value) for name, value in ARGUMENTS.items()})
     assert found["y"].tolist() == expected["y"].tolist()
 
@@ -55,7 +55,7 @@ def test_faults_of_the_function_come_out():
         raise zscan.errors.ParameterError("no")
 
     with pytest.raises(zscan.errors.ParameterError, match="no"):
-        interpret(function, ARGUMENTS)
+        interpreted(function)(ARGUMENTS)
 
 
 POINTS = [(0.03, 3e-4, 0.0), (0.25, 1e-3, 1e-4), (2.5, 1e-2, 0.0)]
@@ -66,11 +66,11 @@ def compare(model, constraints):
     """Interpreted and compiled numbers of all constraints at points."""
     likelihood = zscan.log_likelihood(model, constraints)
     function = _at_point(likelihood)
-    compiled = jax.jit(function)
+    compiled, carried_out = jax.jit(function), interpreted(function)
     for point in POINTS:
         names = [*likelihood.model.required, "eps"][: 2 + ("eps" in likelihood.model.parameters)]
         parameters = dict(zip(names, point, strict=False))
-        found, expected = interpret(function, parameters), compiled(parameters)
+        found, expected = carried_out(parameters), compiled(parameters)
         assert sorted(found) == sorted(expected)
         for name, value in found.items():
             # what cancels is chi2 of up to 1e3, and amplitudes of one
@@ -90,17 +90,17 @@ def test_all_constraints_are_those_of_compiled_programs(model):
 
 
 def test_a_program_is_kept_and_read_again(kept):
-    assert_parabola(interpret(parabola, ARGUMENTS, key="parabola"))
+    assert_parabola(interpreted(parabola, "parabola")(ARGUMENTS))
     (path,) = kept.iterdir()
 
     def other(parameters):
         raise AssertionError("traced again")
 
-    assert_parabola(interpret(other, ARGUMENTS, key="parabola"))
+    assert_parabola(interpreted(other, "parabola")(ARGUMENTS))
     with pytest.raises(AssertionError, match="traced again"):
-        interpret(other, ARGUMENTS | {"a": np.ones((2, 2))}, key="parabola")  # other shapes
+        interpreted(other, "parabola")(ARGUMENTS | {"a": np.ones((2, 2))})  # other shapes
     with pytest.raises(AssertionError, match="traced again"):
-        interpret(other, ARGUMENTS, key="another")
+        interpreted(other, "another")(ARGUMENTS)
     assert [*kept.iterdir()] == [path]
 
 
@@ -113,8 +113,8 @@ def test_inner_programs_constants_and_types_are_kept(kept):
         )
         return {"total": total, "x": x, "table": table}
 
-    first = interpret(function, {"x": np.array([1.0, 0.1])}, key="inner")
-    second = interpret(None, {"x": np.array([1.0, 0.1])}, key="inner")
+    first = interpreted(function, "inner")({"x": np.array([1.0, 0.1])})
+    second = interpreted(None, "inner")({"x": np.array([1.0, 0.1])})
     for name, value in first.items():
         assert value.dtype == second[name].dtype
         assert value.tobytes() == second[name].tobytes()
@@ -122,40 +122,40 @@ def test_inner_programs_constants_and_types_are_kept(kept):
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut", b"not an archive"])
 def test_a_file_that_cannot_be_read_costs_time_only(kept, damage):
-    interpret(parabola, ARGUMENTS, key="parabola")
+    interpreted(parabola, "parabola")(ARGUMENTS)
     (path,) = kept.iterdir()
     whole = path.read_bytes()
     path.write_bytes(damage or whole[: len(whole) // 2])
-    assert_parabola(interpret(parabola, ARGUMENTS, key="parabola"))
+    assert_parabola(interpreted(parabola, "parabola")(ARGUMENTS))
     assert path.read_bytes() == whole
 
 
 def test_a_program_with_an_unknown_operation_is_not_run(kept):
-    interpret(parabola, ARGUMENTS, key="parabola")
+    interpreted(parabola, "parabola")(ARGUMENTS)
     (path,) = kept.iterdir()
     with np.load(path) as archive:
         arrays = dict(archive)
     text = arrays["text"].tobytes().replace(b'"sign", {}', b'"eval", {}')
     np.savez(path, **arrays | {"text": np.frombuffer(text, np.uint8)})
     assert store.read(path) is None
-    assert_parabola(interpret(parabola, ARGUMENTS, key="parabola"))
+    assert_parabola(interpreted(parabola, "parabola")(ARGUMENTS))
 
 
 def test_nothing_is_kept_without_a_folder_or_where_none_can_be_written(tmp_path, monkeypatch):
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     assert compilation.kept_folder() is None
-    assert_parabola(interpret(parabola, ARGUMENTS, key="parabola"))
+    assert_parabola(interpreted(parabola, "parabola")(ARGUMENTS))
     for folder in ("gs://bucket/folder", tmp_path / "file" / "folder"):
         (tmp_path / "file").touch()
         monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
-        assert_parabola(interpret(parabola, ARGUMENTS, key="parabola"))
+        assert_parabola(interpreted(parabola, "parabola")(ARGUMENTS))
     assert store.path_of({1.5: object()}) is None
 
 
 def test_the_oldest_programs_go(kept, monkeypatch):
     monkeypatch.setattr(store, "_MOST", 2)
     for number in range(4):
-        interpret(parabola, ARGUMENTS, key=number)
+        interpreted(parabola, number)(ARGUMENTS)
     assert len([*kept.iterdir()]) == 2
 
 

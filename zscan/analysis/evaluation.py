@@ -11,7 +11,7 @@ from jax import Array
 
 from zscan.constraints import Asked, Observables, data_constraints
 from zscan.errors import ParameterError
-from zscan.interpreter import interpret
+from zscan.interpreter import interpreted
 from zscan.likelihood import Likelihood, log_likelihood
 from zscan.models import ModelType, load_model
 from zscan.models.parameters import warn_of_unit
@@ -131,7 +131,7 @@ def evaluate(
     if constraints is None and used.constraints is None:
         constraints = data_constraints()
     likelihood = log_likelihood(used, constraints, observables)
-    found = interpret(_at_point(likelihood), parameters, likelihood.key())
+    found = interpreted(_at_point(likelihood), likelihood.key())(parameters)
     rows = []
     for name, described in likelihood.describe().constraints.items():
         excess = float(found.get(f"excess {name}", math.nan))

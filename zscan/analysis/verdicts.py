@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 
 from zscan.constraints import Asked, Observables, data_constraints
 from zscan.errors import ParameterError
-from zscan.interpreter import interpret
+from zscan.interpreter import interpreted
 from zscan.likelihood import log_likelihood
 from zscan.models import ModelType, load_model
 from zscan.models.parameters import warn_of_unit
@@ -132,7 +132,7 @@ def verdict(
     m_X = np.geomspace(*masses, points)
     key = None if (own := chosen.key()) is None else [own, n_sigma, eps_over_g]
     if points <= _INTERPRETED:
-        found = interpret(excluded, {"m_X": m_X[:, None]}, key, compiled=True)
+        found = interpreted(excluded, key, compiled=True)({"m_X": m_X[:, None]})
     else:
         found = jax.tree.map(np.asarray, jax.jit(excluded)({"m_X": jnp.asarray(m_X)[:, None]}))
     has_band = found.pop("slope")[:, 0] > 0

@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import Array
 from jax.typing import ArrayLike
 
 from zscan.interpreter import store
@@ -28,14 +27,14 @@ _UNTRACEABLE = (
 )
 
 
-def interpret(
-    function: Callable[[Mapping[str, Array]], Mapping[str, Array]],
-    arguments: Mapping[str, ArrayLike],
-    key: object = None,
-    *,
-    compiled: bool = False,
-) -> dict[str, np.ndarray]:
-    """function(arguments), with NumPy; both are arrays by name, arguments in float64.
+Named = Mapping[str, Any]  # arrays by name
+
+
+def interpreted(
+    function: Callable[[Named], Named], key: object = None, *, compiled: bool = False
+) -> Callable[[Mapping[str, ArrayLike]], dict[str, np.ndarray]]:
+    """`function`, from arrays by name to arrays by name, carried out by NumPy; arguments are taken
+    in float64. As with jax.jit it is traced once for each set of shapes.
 
     `key` (what json can write) names the function and all that it depends on beside the arguments
     and the code of zscan: with it, its operations are kept from one process to the next in the
@@ -43,27 +42,38 @@ def interpret(
     without a counterpart, is called as it is, or `compiled` first. Raises what the function raises.
     Results agree with those of jax to some 1e-15 of the largest terms of a sum; their shapes are
     those of the function."""
-    values = {name: np.asarray(value, np.float64) for name, value in sorted(arguments.items())}
-    with jax.enable_x64(True):
-        try:
-            program, names = _program(function, values, key)
-        except _UNTRACEABLE:
-            call: Callable[..., Any] = jax.jit(function) if compiled else function
-            found = call(values)
-            return {name: np.asarray(value) for name, value in found.items()}
-    with np.errstate(all="ignore"):  # NaN and infinities are values like others
-        results = program(*(value[()] for value in values.values()))
-    return {name: np.asarray(value) for name, value in zip(names, results, strict=True)}
+    programs: dict[Any, tuple[Program, list[str]] | None] = {}
+    call: Callable[..., Any] = jax.jit(function) if compiled else function
+
+    def carried_out(arguments: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
+        values = {name: np.asarray(value, np.float64) for name, value in sorted(arguments.items())}
+        shapes = tuple((name, value.shape) for name, value in values.items())
+        if shapes not in programs:
+            with jax.enable_x64(True):
+                programs[shapes] = _program(function, values, key)
+        if (found := programs[shapes]) is None:
+            with jax.enable_x64(True):
+                return {name: np.asarray(value) for name, value in call(values).items()}
+        program, names = found
+        with np.errstate(all="ignore"):  # NaN and infinities are values like others
+            results = program(*(value[()] for value in values.values()))
+        return {name: np.asarray(value) for name, value in zip(names, results, strict=True)}
+
+    return carried_out
 
 
 def _program(
     function: Callable[..., Any], values: Mapping[str, np.ndarray], key: object
-) -> tuple[Program, list[str]]:
+) -> tuple[Program, list[str]] | None:
+    """The program and the names of its results; None for a function without."""
     shapes = {name: value.shape for name, value in values.items()}
     path = None if key is None else store.path_of([key, shapes])
     if path is not None and (found := store.read(path)) is not None:
         return found
-    program, tree = translate(function, values)
+    try:
+        program, tree = translate(function, values)
+    except _UNTRACEABLE:
+        return None
     names = list(jax.tree.unflatten(tree, range(tree.num_leaves)))
     if path is not None:
         store.write(path, program, names)
