@@ -66,7 +66,8 @@ def test_edges_that_are_sought_are_those_of_the_closed_form(sought):
         assert np.isfinite(edges[0]).any()
         for key, edge in zip(("lower", "upper"), edges, strict=True):
             found = solved[key].sel(constraint=name).values
-            np.testing.assert_array_equal(found[:, 0], edge)
+            # five masses are interpreted, the closed form is compiled
+            np.testing.assert_allclose(found[:, 0], edge, rtol=1e-14)
             np.testing.assert_allclose(sought[key].sel(constraint=name)[:, 0], edge, rtol=1e-8)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ from zscan.constraints import (
     is_projection,
 )
 from zscan.errors import NoEffectWarning, ParameterError
+from zscan.interpreter import interpreted
 from zscan.kernels import recast as kernel
 from zscan.likelihood import Likelihood, log_likelihood
 from zscan.limits import Limit, load
@@ -43,6 +44,8 @@ from zscan.results.layout import OK, OUT_OF_RANGE, STATUS
 
 _SMALLEST, _GRID = 1e-12, 400  # smallest coupling that is looked at, number of couplings
 _MOST_MASSES = 100_000
+_FEW = 8  # masses for which compilation would take longer than the work
+_PARTS = ("lower", "upper", "applies")
 
 
 class _Found(NamedTuple):
@@ -161,7 +164,8 @@ def _recast(
     solved: tuple[str, ...] = ()
     if likelihood.model.scales_with_coupling and "eps" not in fixed:
         solved = tuple(name for name in rules if name in SEARCHES)
-        found |= _solved(likelihood.model, {name: rules[name] for name in solved}, m_X, fixed)
+        part = likelihood.of(solved)
+        found |= _solved(part, {name: rules[name] for name in solved}, m_X, fixed)
     # Alternative readings of the same events decide together where each of them applies
     rest = tuple(name for name in rules if name not in solved)
     if any(name not in found for name in rest):
@@ -176,17 +180,39 @@ def _nothing(m_X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _solved(
-    model: ModelType, rules: dict[str, ExclusionRule], m_X: np.ndarray, fixed: dict[str, float]
+    likelihood: Likelihood,
+    rules: dict[str, ExclusionRule],
+    m_X: np.ndarray,
+    fixed: dict[str, float],
 ) -> dict[str, _Found]:
+    model = likelihood.model
     limits = [load(SEARCHES[name]) for name in rules]
     levels = [float(rule.excluded_above or 1.0) for rule in rules.values()]
     mixing = fixed.get("eps_over_g", 0.0)
-    # Padded, so that few shapes are compiled
-    padded = np.pad(m_X, (0, -m_X.size % BLOCK), mode="edge")
-    intervals = excluded_intervals(limits, model, padded, eps_over_g=mixing, levels=levels)
+
+    def intervals(parameters: Mapping[str, Array]) -> dict[str, Array]:
+        found = excluded_intervals(
+            limits, model, parameters["m_X"], eps_over_g=mixing, levels=levels
+        )
+        return {
+            f"{number} {part}": array
+            for number, item in enumerate(found)
+            for part, array in zip(_PARTS, item, strict=True)
+        }
+
+    if m_X.size <= _FEW:
+        key, padded = likelihood.key(), m_X
+        edges = interpreted(intervals, key and ["solved", key, levels, mixing])({"m_X": m_X})
+    else:  # padded, so that few shapes are compiled
+        padded = np.pad(m_X, (0, -m_X.size % BLOCK), mode="edge")
+        edges = {
+            name: np.asarray(edge) for name, edge in intervals({"m_X": jnp.asarray(padded)}).items()
+        }
     found = {}
-    for name, limit, item in zip(rules, limits, intervals, strict=True):
-        lower, upper, applies = (np.broadcast_to(x, padded.shape)[: m_X.size] for x in item)
+    for number, (name, limit) in enumerate(zip(rules, limits, strict=True)):
+        lower, upper, applies = (
+            np.broadcast_to(edges[f"{number} {part}"], padded.shape)[: m_X.size] for part in _PARTS
+        )
         note = ""
         if not applies.any():
             note = _outside(limit)
@@ -205,28 +231,35 @@ def _sought(
 ) -> dict[str, _Found]:
     coupling = str(likelihood.model.coupling)
 
-    @jax.jit
-    def lowest(m_X: Array) -> dict[str, Array]:
-        return likelihood.lowest({"m_X": m_X, coupling: jnp.ones(()), **fixed})
+    def lowest(parameters: Mapping[str, Array]) -> dict[str, Array]:
+        return likelihood.lowest({"m_X": parameters["m_X"], coupling: jnp.ones(()), **fixed})
 
-    @jax.jit
-    def excess(m_X: Array, g_X: Array, lowest: dict[str, Array]) -> Array:
-        parameters: dict[str, ArrayLike] = {"m_X": m_X, coupling: g_X, **fixed}
-        values = likelihood.excesses(parameters, cl=cl, lowest=lowest)
-        return jnp.stack([jnp.broadcast_to(values[name], g_X.shape) for name in names])
+    def excess(parameters: Mapping[str, Array]) -> dict[str, Array]:
+        at: dict[str, ArrayLike] = {name: parameters[name] for name in ("m_X", coupling)}
+        references = {name: item for name, item in parameters.items() if name not in at}
+        values = likelihood.excesses(at | fixed, cl=cl, lowest=references)
+        return {name: values[name] for name in names}
 
-    references: dict[bytes, dict[str, Array]] = {}
+    key, few = likelihood.key(), m_X.size <= _FEW
+    at_lowest, at_points = (
+        interpreted(call, key and [call.__name__, key, fixed, cl, names], compiled=True)
+        if few
+        else jax.jit(call)
+        for call in (lowest, excess)
+    )
+    references: dict[bytes, Mapping[str, Any]] = {}
 
     def at(masses: np.ndarray, g_X: np.ndarray) -> np.ndarray:
-        key = masses.tobytes()
-        if key not in references:
+        these = masses.tobytes()
+        if these not in references:
             references.clear()
-            references[key] = lowest(jnp.asarray(masses))
-        return np.asarray(excess(jnp.asarray(masses), jnp.asarray(g_X), references[key]))
+            references[these] = at_lowest({"m_X": masses})
+        found = at_points({"m_X": masses, coupling: g_X, **references[these]})
+        return np.stack([np.broadcast_to(found[name], g_X.shape) for name in names])
 
     largest = likelihood.model.parameter(coupling).maximum
     couplings = np.geomspace(_SMALLEST, largest, _GRID)
-    lower, upper, applies = excluded_pieces(at, m_X, couplings)
+    lower, upper, applies = excluded_pieces(at, m_X, couplings, m_X.size if few else BLOCK)
     found = {}
     for name, low, high, known in zip(names, lower, upper, applies, strict=True):
         note = ""

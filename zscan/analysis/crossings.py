@@ -18,7 +18,10 @@ Excess = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def excluded_pieces(
-    excess: Excess, m_X: Float[np.ndarray, " m"], couplings: Float[np.ndarray, " g"]
+    excess: Excess,
+    m_X: Float[np.ndarray, " m"],
+    couplings: Float[np.ndarray, " g"],
+    block: int = BLOCK,
 ) -> tuple[Float[np.ndarray, "c m piece"], Float[np.ndarray, "c m piece"], Bool[np.ndarray, "c m"]]:
     """The intervals of the coupling in which `excess` is positive, and whether it is a number
     anywhere, at each mass.
@@ -26,11 +29,12 @@ def excluded_pieces(
     Intervals are sought on the rising grid `couplings`, so that those narrower than its step may be
     missed; their edges are then cut down, several points of the grid's row at a time, so that
     `excess` is called with one shape only. 0 is the lower edge of an interval that reaches below
-    the grid, infinity the upper one of an interval that reaches above it; NaN fills up."""
+    the grid, infinity the upper one of an interval that reaches above it; NaN fills up. `block`
+    masses go at once."""
     parts = []
-    for start in range(0, m_X.size, BLOCK):
-        masses = m_X[start : start + BLOCK]
-        padded = np.pad(masses, (0, BLOCK - masses.size), mode="edge")
+    for start in range(0, m_X.size, block):
+        masses = m_X[start : start + block]
+        padded = np.pad(masses, (0, block - masses.size), mode="edge")
         lower, upper, known = _block(excess, padded[:, None], couplings)
         parts.append((lower[:, : masses.size], upper[:, : masses.size], known[:, : masses.size]))
     most = max(lower.shape[-1] for lower, _, _ in parts)
