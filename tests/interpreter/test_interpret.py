@@ -9,6 +9,7 @@ import zscan
 from zscan import compilation
 from zscan.analysis.evaluation import _at_point
 from zscan.interpreter import interpreted, store
+from zscan.interpreter.translate import translate
 
 
 def parabola(parameters):
@@ -81,6 +82,13 @@ def compare(model, constraints):
 
 def test_constraints_are_those_of_compiled_programs():
     compare("Lmu-Ltau", SOME)
+
+
+def test_every_constraint_and_limit_can_be_translated():
+    likelihood = zscan.log_likelihood("B-3Lmu", "*")
+    program, tree = translate(_at_point(likelihood), {"m_X": np.float64(0.3), "g_X": np.float64(1)})
+    assert tree.num_leaves >= 2 * len(likelihood.constraints)
+    assert program.steps
 
 
 @pytest.mark.slow

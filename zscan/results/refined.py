@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-import xarray as xr
 
 from zscan.errors import CorruptFileError, ForeignFileError
 from zscan.results.layout import NOT_COMPUTED, MapHeader, MapTable
+
+if TYPE_CHECKING:  # scans write maps without it
+    import xarray as xr
 
 GROUP = "refined"
 ATTRIBUTE = "refinement"  # of the root: JSON with levels, points, constraints, combined
@@ -107,6 +109,8 @@ def on_finest(data: xr.Dataset, file: h5py.File) -> xr.Dataset:
         name: (name, values, data[name].attrs) for name, values in zip((x, y), axes, strict=True)
     }
     coordinates["constraint"] = ("constraint", data["constraint"].values, data["constraint"].attrs)
+    import xarray as xr
+
     found = xr.Dataset(coords=coordinates, attrs=data.attrs)
     for key, values in data.data_vars.items():
         name, before = str(key), values.shape[:-2]
