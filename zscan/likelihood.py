@@ -43,6 +43,7 @@ from zscan.constraints.exclusion import COUPLINGS
 from zscan.constraints.own import fingerprint
 from zscan.constraints.zero import at_zero
 from zscan.errors import ConstraintError, UnknownNameError, nearest
+from zscan.interpreter import interpreted
 from zscan.limits import load
 from zscan.models import Model, ModelType, load_model
 from zscan.models.parameters import THEORY
@@ -450,15 +451,19 @@ def _chi2_at_zero(name: str, observables: str) -> float:
     return 0.0 if math.isnan(observable) else measurement.chi2_of(observable) - own
 
 
-@in_float64
 def computed_at_zero(name: str, observables: str) -> tuple[float, float]:
     """The observable of a constraint at zero coupling, for a model without charges, and the part of
     its chi2 that its prediction itself subtracts; NaN where it does not apply.
     """
     likelihood = Likelihood(Model("no X"), (name,), observables, {name: 0.0})
-    term = likelihood.evaluate({"m_X": _MASS} | _NO_COUPLING)[name]
-    observable = float(term.observable)
+
+    def numbers(parameters: Mapping[str, Array]) -> dict[str, Array]:
+        term = likelihood.evaluate(parameters)[name]
+        return {"observable": term.observable, "delta_chi2": term.delta_chi2}
+
+    found = interpreted(numbers)({"m_X": _MASS} | _NO_COUPLING)
+    observable = float(found["observable"])
     if math.isnan(observable):
         return observable, 0.0
     chi2 = measured_values(observables)[name].chi2_of(observable)
-    return observable, chi2 - float(term.delta_chi2)
+    return observable, chi2 - float(found["delta_chi2"])
