@@ -131,7 +131,8 @@ def evaluate(
     if constraints is None and used.constraints is None:
         constraints = data_constraints()
     likelihood = log_likelihood(used, constraints, observables)
-    found = interpreted(_at_point(likelihood), likelihood.key())(parameters)
+    key = likelihood.key()
+    found = interpreted(_at_point(likelihood), key and ["evaluate", key])(parameters)
     rows = []
     for name, described in likelihood.describe().constraints.items():
         excess = float(found.get(f"excess {name}", math.nan))

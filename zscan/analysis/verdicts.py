@@ -130,8 +130,8 @@ def verdict(
         return {"slope": slope} | {f"excess {name}": excess for name, excess in excesses.items()}
 
     m_X = np.geomspace(*masses, points)
-    key = None if (own := chosen.key()) is None else [own, n_sigma, eps_over_g]
     if points <= _INTERPRETED:
+        key = (own := chosen.key()) and ["verdict", own, n_sigma, eps_over_g]
         found = interpreted(excluded, key, compiled=True)({"m_X": m_X[:, None]})
     else:
         found = jax.tree.map(np.asarray, jax.jit(excluded)({"m_X": jnp.asarray(m_X)[:, None]}))

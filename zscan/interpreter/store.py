@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+import zscan
 from zscan import compilation
 from zscan.interpreter.operations import OPERATIONS
 from zscan.interpreter.program import Program, Step
@@ -51,7 +52,11 @@ def _code() -> list[Any]:
     base = Path(str(resources.files("zscan")))
     files = sorted(path for path in base.rglob("*") if path.suffix != ".pyc" and path.is_file())
     states = [(str(path.relative_to(base)), path.stat()) for path in files]
-    return [version("jax"), [[name, state.st_size, state.st_mtime_ns] for name, state in states]]
+    return [
+        zscan.__version__,
+        version("jax"),
+        [[name, state.st_size, state.st_mtime_ns] for name, state in states],
+    ]
 
 
 def write(path: Path, program: Program, names: Sequence[str]) -> None:
