@@ -119,8 +119,8 @@ def _points(q2_bin: tuple[float, float], count: int, seed: int) -> list[tuple[fl
     m_X = np.choose(kind, [anywhere, near, edge])
     width = m_X * 10 ** rng.uniform(-13, math.log10(0.3), count)
     g_sb = _rates.as_coupling(np.full(count, 1e-8))
-    terms = _rates.rate_terms(
-        jnp.asarray(m_X), jnp.asarray(width), g_sb, q2_bin, "mu", "strong", "paper"
+    (terms,) = _rates.rate_terms(
+        jnp.asarray(m_X), jnp.asarray(width), g_sb, q2_bin, ("mu",), "strong", "paper"
     )
     g_V = np.sqrt(
         10 ** rng.uniform(-3, 0.5, count) * terms.constant / np.asarray(terms.quadratic_V)
@@ -194,8 +194,8 @@ def test_narrow_width_limit_is_the_two_body_decay(m_X, g_V, g_A):
     beta = math.sqrt(1 - 4 * r)
     partial = m_X / (12 * math.pi) * beta * (g_V**2 * (1 + 2 * r) + g_A**2 * (1 - 4 * r))
     q2_bin = (0.1, 6.0)
-    terms = _rates.rate_terms(
-        *map(jnp.asarray, (m_X, width)), _rates.as_coupling(g_sb), q2_bin, "mu", "strong", "full"
+    (terms,) = _rates.rate_terms(
+        *map(jnp.asarray, (m_X, width)), _rates.as_coupling(g_sb), q2_bin, ("mu",), "strong", "full"
     )
     spin_0 = (
         _rates.standard_model(*q2_bin, "mu").w_P * (_rates.N_SCALE * g_sb / m_X**2) ** 2

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
+from jax.custom_derivatives import SymbolicZero
 
 # Points of one launch on an accelerator: a scan of 1e6-point tiles has no loop over points
 _LAUNCH = 2**20
+_WORTH_KEEPING = 256  # points; for fewer a choice costs more than it saves
 
 
-def in_blocks(function: Callable[..., Array], block: int) -> Callable[..., Array]:
-    """function(*parts) -> (rows, n) for parts of shape (k, n), by blocks of n: `block` points at a
-    time on a CPU, 2^20 elsewhere.
+def in_blocks(
+    function: Callable[..., Any],
+    block: int,
+    elsewhere: Callable[..., Any] | None = None,
+) -> Callable[..., Any]:
+    """function(*parts), arrays (..., n) or trees of them from parts of shape (..., n), by blocks of
+    n: `block` points at a time on a CPU, 2^20 elsewhere, where `elsewhere` takes the place of the
+    function if it is given.
 
     Points must not mix in `function`. A vmap outside joins its axis to n, which is cut into blocks
     just the same."""
@@ -23,37 +31,173 @@ def in_blocks(function: Callable[..., Array], block: int) -> Callable[..., Array
     traced = jax.jit(function)  # traced once for both platforms
 
     @custom_vmap
-    def blocked(*parts: Array) -> Array:
+    def blocked(*parts: Array) -> Any:
         return lax.platform_dependent(
             *parts,
             cpu=lambda *parts: _by_blocks(traced, block, parts),
-            default=lambda *parts: _by_blocks(traced, _LAUNCH, parts),
+            default=lambda *parts: _by_blocks(elsewhere or traced, _LAUNCH, parts),
         )
 
     @blocked.def_vmap
-    def batched(axis_size: int, batched: list[bool], *parts: Array) -> tuple[Array, bool]:
+    def batched(axis_size: int, batched: list[bool], *parts: Array) -> tuple[Any, Any]:
         whole = (
-            jnp.moveaxis(part, 0, 1)
+            jnp.moveaxis(part, 0, -2)
             if has_axis
-            else jnp.broadcast_to(part[:, None], (part.shape[0], axis_size, part.shape[1]))
+            else jnp.repeat(part[..., None, :], axis_size, axis=-2)
             for part, has_axis in zip(parts, batched, strict=True)
         )
-        rows = blocked(*(part.reshape(part.shape[0], -1) for part in whole))
-        return jnp.moveaxis(rows.reshape(rows.shape[0], axis_size, -1), 1, 0), True
+        found = blocked(*(part.reshape(*part.shape[:-2], -1) for part in whole))
+
+        def apart(rows: Array) -> Array:
+            return jnp.moveaxis(rows.reshape(*rows.shape[:-1], axis_size, -1), -2, 0)
+
+        return jax.tree.map(apart, found), jax.tree.map(lambda _: True, found)
 
     return blocked
 
 
-def _by_blocks(function: Callable[..., Array], block: int, parts: tuple[Array, ...]) -> Array:
-    size = parts[0].shape[-1]
+def point_by_point(function: Callable[..., Array], *parts: Array, block: int) -> Array:
+    """function(*parts), of shape (n,), for parts of shape (n,) or (1,), by blocks on a CPU.
+
+    Points must not mix in `function`. Its derivative is taken in the blocks too, so that neither
+    direction keeps what lies between for more than a block: reverse mode over all points at once is
+    bound by memory, not by arithmetic."""
+
+    def values(*parts: Array) -> Array:
+        return jnp.broadcast_to(function(*parts), (max(part.size for part in parts),))
+
+    if jax.default_backend() != "cpu":
+        return values(*parts)
+
+    @jax.custom_jvp
+    def blocked(*parts: Array) -> Array:
+        return cast("Array", _by_blocks(values, block, parts))
+
+    def tangents_of(primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+        live = [i for i, tangent in enumerate(tangents) if not isinstance(tangent, SymbolicZero)]
+
+        def value_and_slopes(*parts: Array) -> tuple[Array, ...]:
+            size = max(part.size for part in parts)
+
+            def of_live(*some: Array) -> Array:
+                every = list(parts)
+                for i, part in zip(live, some, strict=True):
+                    every[i] = part
+                return values(*every)
+
+            some = (jnp.broadcast_to(parts[i], (size,)) for i in live)
+            value, pullback = jax.vjp(of_live, *some)
+            return (value, *pullback(jnp.ones_like(value)))
+
+        @jax.custom_jvp
+        def slopes(*parts: Array) -> tuple[Array, ...]:
+            return cast("tuple[Array, ...]", _by_blocks(value_and_slopes, block, parts))
+
+        @slopes.defjvp
+        def second(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Any, Any]:
+            return jax.jvp(value_and_slopes, primals, tangents)
+
+        value, *rows = slopes(*primals)
+        steps = [row * tangents[i] for i, row in zip(live, rows, strict=True)]
+        return value, sum(steps, jnp.zeros_like(value))
+
+    blocked.defjvp(tangents_of, symbolic_zeros=True)
+    return blocked(*parts)
+
+
+def stored(values: Array) -> Array:
+    """The same values, computed once and kept: XLA computes a chain of cheap operations once more
+    for everything that reads its result, but does not look through a choice that it cannot decide.
+    """
+    if values.size < _WORTH_KEEPING:
+        return values
+    unknown = jnp.isnan(values.ravel()[0])
+    return lax.cond(unknown, lambda x: jnp.where(jnp.isnan(x), jnp.nan, x), lambda x: x, values)
+
+
+def by_kind(
+    kind: Array,
+    first: Callable[[Array], Array],
+    second: Callable[[Array], Array],
+    points: Array,
+    block: int,
+) -> Array:
+    """first(points) where `kind`, of shape (n,), is True, second(points) elsewhere: (k, n) ->
+    (rows, n) each.
+
+    `first` sees all points in place, by blocks that hold one of its kind, `second` only its own,
+    brought together: it is the slower or the rarer one. Where the two would not save a block, both
+    see all. Either may give anything, NaN too, at points of the other kind. On a CPU: elsewhere one
+    launch is worth more. Not differentiable in reverse."""
+    size = kind.size
+    rows = jax.eval_shape(first, points).shape[0]
+
+    def some(number: Array, found: Array) -> Array:
+        start = jnp.minimum(number * block, size - block)  # the last block overlaps
+        part = lax.dynamic_slice_in_dim(points, start, block, axis=1)
+        here = lax.dynamic_slice_in_dim(kind, start, block)
+        values = lax.cond(here.any(), first, lambda part: jnp.zeros((rows, block)), part)
+        return lax.dynamic_update_slice_in_dim(found, values, start, axis=1)
+
+    if size <= block:
+        return jnp.where(kind[None], first(points), second(points))
+    found = lax.fori_loop(0, -(-size // block), some, jnp.zeros((rows, size)))
+    number, count = _running_count(~kind)
+    place = jnp.where(kind, size, number - 1)
+    order = (
+        jnp.zeros(size, jnp.int32)
+        .at[place]
+        .set(jnp.arange(size, dtype=jnp.int32), mode="drop", unique_indices=True)
+    )
+
+    def others(number: Array, values: Array) -> Array:
+        start = jnp.minimum(number * block, size - block)
+        chosen = lax.dynamic_slice_in_dim(order, start, block)
+        part = jnp.stack([row[chosen] for row in points])
+        return lax.dynamic_update_slice_in_dim(values, second(part).T, start, axis=0)
+
+    def merged() -> Array:
+        blocks = (count + block - 1) // block
+        values = lax.fori_loop(0, blocks, others, jnp.zeros((size, rows)))
+        back = jnp.take(values, jnp.maximum(number - 1, 0), axis=0, mode="clip").T
+        return jnp.where(kind[None], found, back)
+
+    return lax.cond(count > 0, merged, lambda: found)
+
+
+def _running_count(marks: Array) -> tuple[Array, Array]:
+    """How many are marked up to each one, itself included, and in all; for less than 2^24.
+
+    As products with triangles of ones: faster than a cumulative sum, and exact."""
+    width = 32
+    padded = jnp.pad(marks.astype(jnp.float32), (0, -marks.size % width)).reshape(-1, width)
+    within = padded @ jnp.triu(jnp.ones((width, width), jnp.float32))
+    sums = within[:, -1]
+    before = sums @ jnp.triu(jnp.ones((sums.size, sums.size), jnp.float32), 1)
+    number = (within + before[:, None]).astype(jnp.int32).reshape(-1)[: marks.size]
+    return number, number[-1]
+
+
+def _by_blocks(function: Callable[..., Any], block: int, parts: tuple[Array, ...]) -> Any:
+    """Parts of one point are the same for all blocks."""
+    size = max(part.shape[-1] for part in parts)
     if size <= 2 * block:
         return function(*parts)
-    shape = jax.eval_shape(function, *(part[:, :block] for part in parts))
 
-    def step(number: Array, rows: Array) -> Array:
+    def cut(part: Array, start: Array | int) -> Array:
+        if part.shape[-1] == 1:
+            return part
+        return lax.dynamic_slice_in_dim(part, start, block, axis=-1)
+
+    shapes = jax.eval_shape(lambda *parts: function(*(cut(part, 0) for part in parts)), *parts)
+
+    def step(number: Array, found: Any) -> Any:
         start = jnp.minimum(number * block, size - block)  # the last block overlaps
-        some = (lax.dynamic_slice_in_dim(part, start, block, axis=1) for part in parts)
-        return lax.dynamic_update_slice_in_dim(rows, function(*some), start, axis=1)
+        return jax.tree.map(
+            lambda rows, more: lax.dynamic_update_slice_in_dim(rows, more, start, axis=-1),
+            found,
+            function(*(cut(part, start) for part in parts)),
+        )
 
-    rows = jnp.zeros((shape.shape[0], size), shape.dtype)
-    return lax.fori_loop(0, -(-size // block), step, rows)
+    none = jax.tree.map(lambda like: jnp.zeros((*like.shape[:-1], size), like.dtype), shapes)
+    return lax.fori_loop(0, -(-size // block), step, none)

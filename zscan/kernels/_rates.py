@@ -17,6 +17,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -31,6 +32,7 @@ from zscan.kernels._resonance import (
     minus_square,
     pole_integrals,
     quadrature,
+    together,
 )
 from zscan.kernels._spline import evaluate
 from zscan.kernels.formfactors import NumpyOrJax, btok_values
@@ -217,23 +219,36 @@ def rate_terms(
     width: Array,
     g_sb: Coupling,
     q2_bin: Bin,
-    lepton: Lepton,
+    leptons: tuple[Lepton, ...],
     phase: Phase,
     longitudinal: Longitudinal,
     decayed: Array | None = None,
-) -> RateTerms:
-    """The rate integrated over a bin that has passed `check_bin`; of an X on shell the part
-    `decayed` counts, all of it where that is None.
+) -> list[RateTerms]:
+    """The rate of each lepton integrated over a bin that has passed `check_bin`; of an X on shell
+    the part `decayed` counts, all of it where that is None.
     """
-    sm = standard_model(*q2_bin, lepton)
-    expansions = _expansions(*q2_bin, lepton, phase, longitudinal, g_sb.imag is not None)
+    several = [
+        _expansions(*q2_bin, lepton, phase, longitudinal, g_sb.imag is not None)
+        for lepton in leptons
+    ]
+    expansions = together(*several)
+    if expansions is None:  # each by itself
+        options = phase, longitudinal, decayed
+        return [rate_terms(m_X, width, g_sb, q2_bin, (item,), *options)[0] for item in leptons]
+
     linear, quadratic = pole_integrals(expansions, m_X, width)
-    if decayed is not None:
-        peaks = on_shell(m_X, width, q2_bin, lepton, longitudinal)
-        quadratic = tuple(
-            term - (1 - decayed) * peak for term, peak in zip(quadratic, peaks, strict=True)
-        )
-    return _contract(sm.rate, linear, quadratic, sm.w_P, m_X, g_sb, longitudinal)
+    size = len(linear) // len(leptons)
+    found = []
+    for number, lepton in enumerate(leptons):
+        sm = standard_model(*q2_bin, lepton)
+        own, square = linear[number * size :][:size], quadratic[2 * number :][:2]
+        if decayed is not None:
+            peaks = on_shell(m_X, width, q2_bin, lepton, longitudinal)
+            square = tuple(
+                term - (1 - decayed) * peak for term, peak in zip(square, peaks, strict=True)
+            )
+        found.append(_contract(sm.rate, own, square, sm.w_P, m_X, g_sb, longitudinal))
+    return found
 
 
 def on_shell(
@@ -244,16 +259,62 @@ def on_shell(
 
     The edges are smooth over m_X width, as those of the integrals; tails are no part of it. A width
     below 1e-30 m_X is raised to that, as in `pole_integrals`."""
-    lower, upper = q2_bin
+    w_V, axial = _at_peak(m_X, q2_bin, lepton, longitudinal)
+    strength = _peak_strength(m_X, width, q2_bin)
+    return w_V * strength, axial * strength
+
+
+# Both are differentiated forwards: few arguments, and much in common between the results
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _peak_strength(m_X: Array, width: Array, q2_bin: Bin) -> Array:
+    """pi/(m_X width) inside the bin, 0 outside."""
     y = m_X * jnp.maximum(width, NARROWEST * m_X)
     inside = jnp.ones(())
-    for distance in (-minus_square(lower, m_X), minus_square(upper, m_X)):
+    for distance in (-minus_square(q2_bin[0], m_X), minus_square(q2_bin[1], m_X)):
         far = jnp.sqrt(distance**2 + y**2)  # (1 + distance/far)/2, accurate in the tails too
         beyond = y**2 / (far + jnp.abs(distance))
         inside = inside * jnp.where(distance > 0, far + distance, beyond) / (2 * far)
-    w_V, w_A, w_P = weights(jnp.clip(m_X**2, lower, upper), lepton)
-    axial = w_A + w_P if longitudinal == "paper" else w_A
-    return math.pi * w_V * inside / y, math.pi * axial * inside / y
+    return math.pi * inside / y
+
+
+@_peak_strength.defjvp
+def _peak_strength_jvp(
+    q2_bin: Bin, primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    m_X, width = primals
+
+    def strength(m_X: Array, width: Array) -> Array:
+        return _peak_strength.fun(m_X, width, q2_bin)
+
+    value, by_m_X = jax.jvp(lambda m: strength(m, width), (m_X,), (jnp.ones_like(m_X),))
+    by_width = jax.jvp(lambda w: strength(m_X, w), (width,), (jnp.ones_like(width),))[1]
+    return value, by_m_X * tangents[0] + by_width * tangents[1]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
+def _at_peak(
+    m_X: Array, q2_bin: Bin, lepton: Lepton, longitudinal: Longitudinal
+) -> tuple[Array, Array]:
+    """w_V and w_A, of the axial coupling, at m_X^2, at the nearer edge for an X outside the bin."""
+    w_V, w_A, w_P = weights(jnp.clip(m_X**2, *q2_bin), lepton)
+    return w_V, w_A + w_P if longitudinal == "paper" else w_A
+
+
+@_at_peak.defjvp
+def _at_peak_jvp(
+    q2_bin: Bin,
+    lepton: Lepton,
+    longitudinal: Longitudinal,
+    primals: tuple[Array],
+    tangents: tuple[Array],
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    def values(m_X: Array) -> tuple[Array, Array]:
+        return _at_peak.fun(m_X, q2_bin, lepton, longitudinal)
+
+    found, (by_V, by_A) = jax.jvp(values, primals, (jnp.ones_like(primals[0]),))
+    return found, (by_V * tangents[0], by_A * tangents[0])
 
 
 def differential_terms(

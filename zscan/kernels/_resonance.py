@@ -14,7 +14,6 @@ distance. Expansions are made in NumPy, once."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ import numpy as np
 from jax import Array, lax
 from numpy.polynomial import legendre
 
-from zscan.kernels._blocks import in_blocks
+from zscan.kernels._blocks import by_kind, in_blocks
 from zscan.kernels._horner import horner
 
 _MIN_DEGREE, _MAX_DEGREE = 24, 40
@@ -38,9 +37,9 @@ _FAR = 1.8
 _SMALL_ANGLE = (
     0.1  # below this tangent the angle subtended by the interval is taken from its series
 )
-# Points evaluated at a time on a CPU: they fit into its cache, and few blocks are near and far at
-# once where masses are sorted.
+# Points evaluated at a time on a CPU: they fit into its cache
 _BLOCK = 512
+_TOGETHER = 4096  # among which the near ones are brought together
 NARROWEST = 1e-30  # Gamma/m_X to which a smaller width is raised when m_X^2 is inside the interval
 
 
@@ -120,6 +119,22 @@ def expand(
     return panels(lower, upper)
 
 
+def together(*several: tuple[Expansion, ...]) -> tuple[Expansion, ...] | None:
+    """Expansions on the same intervals as one, whose functions follow each other; None where
+    intervals differ. The integrals of all of them then cost little more than those of one.
+    """
+    joined = []
+    for items in zip(*several, strict=False):
+        size = max(item.linear.shape[1] for item in items)
+        linear, quadratic = (
+            np.concatenate([np.pad(f, ((0, 0), (0, size - f.shape[1]))) for f in functions])
+            for functions in zip(*((item.linear, item.quadratic) for item in items), strict=True)
+        )
+        joined.append(Expansion(items[0].lower, items[0].upper, linear, quadratic))
+    edges = [[item[:2] for item in expansions] for expansions in several]
+    return tuple(joined) if all(found == edges[0] for found in edges) else None
+
+
 def pole_integrals(
     expansions: tuple[Expansion, ...], m_X: Array, width: Array
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
@@ -129,13 +144,13 @@ def pole_integrals(
     Inside an interval a width below 1e-30 m_X is raised to that; outside, zero width is exact. NaN
     for negative input."""
 
-    def total(m_X: Array, width: Array, derivatives: bool) -> Array:
+    def integrals_of(m_X: Array, width: Array, derivatives: bool, apart: bool) -> Array:
         layout, panels = _panels(expansions, derivatives)
         if len(panels) == 1:
-            return _one_panel(panels[0], layout, m_X, width)
+            return _one_panel(panels[0], layout, m_X, width, apart)
 
         def add(rows: Array, panel: _Panel) -> tuple[Array, None]:
-            return rows + _one_panel(panel, layout, m_X, width), None
+            return rows + _one_panel(panel, layout, m_X, width, apart), None
 
         # A loop compiles the panel once
         stacked = jax.tree.map(lambda *parts: np.stack(parts), *panels)
@@ -143,37 +158,53 @@ def pole_integrals(
         zero = jnp.zeros((3 * count if derivatives else count, m_X.size))
         return lax.scan(add, zero, stacked)[0]
 
-    def blocked(m_X: Array, width: Array, derivatives: bool) -> Array:
-        rows = in_blocks(lambda m_X, width: total(m_X[0], width[0], derivatives), _BLOCK)
-        return rows(m_X[None], width[None])
+    def total(m_X: Array, width: Array, derivatives: bool, apart: bool) -> Array:
+        """The integrals; if asked for, their derivatives by m_X, then by width."""
+        rows = integrals_of(m_X, width, derivatives, apart)
+        # NaN here, in the blocks: behind them a width that is computed in place would be computed
+        # once more for each row
+        return jnp.where((m_X >= 0) & (width >= 0), rows, jnp.nan)
+
+    def blocked(m_X: Array, width: Array, derivatives: bool) -> tuple[Array, ...]:
+        def rows(apart: bool) -> Callable[[Array, Array], Array]:
+            return lambda m_X, width: total(m_X[0], width[0], derivatives, apart)
+
+        return tuple(in_blocks(rows(True), _TOGETHER, rows(False))(m_X[None], width[None]))
 
     # Differentiating the recurrence itself would keep every term of it in memory; that is left to
-    # second derivatives.
+    # second derivatives. Row by row, because the transpose of taking one row of an array pads it
+    # with zeros to all of them.
     @jax.custom_jvp
-    def integrals(m_X: Array, width: Array) -> Array:
+    def integrals(m_X: Array, width: Array) -> tuple[Array, ...]:
         return blocked(m_X, width, False)
 
     @jax.custom_jvp
-    def with_derivatives(m_X: Array, width: Array) -> Array:
+    def with_derivatives(m_X: Array, width: Array) -> tuple[Array, ...]:
         return blocked(m_X, width, True)
 
     @integrals.defjvp
-    def first(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-        rows, by_m_X, by_width = jnp.split(with_derivatives(*primals), 3)
-        # Row by row: the transpose of a product with [None] is a reduction, which XLA does not fuse
+    def first(
+        primals: tuple[Array, Array], tangents: tuple[Array, Array]
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        rows = with_derivatives(*primals)
+        count = len(rows) // 3
+        # No derivatives where there is no value
+        valid = (primals[0] >= 0) & (primals[1] >= 0)
+        by_m_X, by_width = (
+            [jnp.where(valid, row, 0.0) for row in rows[k * count : (k + 1) * count]]
+            for k in (1, 2)
+        )
         steps = zip(by_m_X, by_width, strict=True)
-        return rows, jnp.stack([a * tangents[0] + b * tangents[1] for a, b in steps])
+        return rows[:count], tuple(a * tangents[0] + b * tangents[1] for a, b in steps)
 
     @with_derivatives.defjvp
-    def second(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-        return jax.jvp(functools.partial(total, derivatives=True), primals, tangents)
+    def second(
+        primals: tuple[Array, Array], tangents: tuple[Array, Array]
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        return jax.jvp(lambda m_X, width: tuple(total(m_X, width, True, False)), primals, tangents)
 
     m_X, width = jnp.broadcast_arrays(m_X, width)
-    flat = integrals(m_X.ravel(), width.ravel())
-    rows = tuple(
-        row.reshape(m_X.shape)
-        for row in jnp.where((m_X.ravel() >= 0) & (width.ravel() >= 0), flat, jnp.nan)
-    )
+    rows = tuple(row.reshape(m_X.shape) for row in integrals(m_X.ravel(), width.ravel()))
     count = len(expansions[0].linear)
     return rows[:count], rows[count:]
 
@@ -201,7 +232,7 @@ def _panels(expansions: tuple[Expansion, ...], derivatives: bool) -> tuple[_Layo
     return _Layout(nodes, len(expansions[0].linear), phases, derivatives), panels
 
 
-def _one_panel(panel: _Panel, layout: _Layout, m_X: Array, width: Array) -> Array:
+def _one_panel(panel: _Panel, layout: _Layout, m_X: Array, width: Array, apart: bool) -> Array:
     """Rows: the linear and quadratic integrals; if asked for, the derivatives of all by m_X, then
     by width.
     """
@@ -211,10 +242,10 @@ def _one_panel(panel: _Panel, layout: _Layout, m_X: Array, width: Array) -> Arra
     narrow = (above >= 0) & (below >= 0) & (width < NARROWEST * m_X)
     width = jnp.where(narrow, NARROWEST * m_X, width)
     y = m_X * width / half
-    values, *derivatives = _by_position(panel, layout, above, below, y)
-    if not derivatives:
-        return values
-    by_x0, by_y = derivatives
+    found = _by_position(panel, layout, above, below, y, apart)
+    if not layout.derivatives:
+        return found
+    values, by_x0, by_y = jnp.split(found, 3)
     by_m_X = (
         by_x0 * (2 * m_X / half)[None] + by_y * (jnp.where(narrow, 2.0, 1.0) * width / half)[None]
     )
@@ -231,63 +262,66 @@ def minus_square(edge: float | Array, m_X: Array) -> Array:
 
 
 def _by_position(
-    panel: _Panel, layout: _Layout, above: Array, below: Array, y: Array
-) -> tuple[Array, ...]:
+    panel: _Panel, layout: _Layout, above: Array, below: Array, y: Array, apart: bool
+) -> Array:
     """Rows of integrals (linear, then quadratic) and, if asked for, of their derivatives by x0 and
     by Y.
 
     With M' = dM/dz = R' - i Y S': dR/dx0 = R', dS/dx0 = S', dR/dY = -Y S', d(Y S)/dY = R', and
     dS/dY = Y T has its own recurrence, because (R' - S)/Y loses all digits of a narrow X outside
-    the interval."""
-    # Near and far are each evaluated where a block has such points; there, at points of the other
-    # kind, they see a harmless pole, so that gradients stay finite.
+    the interval. `apart`: near points are brought together, see `by_kind`."""
     far = jnp.sqrt(above**2 + y**2) + jnp.sqrt(below**2 + y**2) > _FAR + 1 / _FAR
     degree = panel.near[0].shape[1] - 1
 
-    def combined(matrices: tuple[np.ndarray, ...], parts: tuple[Array, ...]) -> Array:
-        return jnp.concatenate(
-            [jnp.asarray(rows) @ part for rows, part in zip(matrices, parts, strict=True)]
-        )
+    def combined(matrices: tuple[np.ndarray, ...], parts: tuple[Array, ...], y: Array) -> Array:
+        products = [jnp.asarray(rows) @ part for rows, part in zip(matrices, parts, strict=True)]
+        return _contracted(products, panel, layout, y)
 
-    def by_recurrence() -> Array:
-        near_above, near_below, near_y = (jnp.where(far, 1.0, value) for value in (above, below, y))
-        return combined(
-            panel.near, _legendre_q(near_above, near_below, near_y, degree, layout.derivatives)
-        )
+    def by_recurrence(points: Array) -> Array:
+        above, below, y = points
+        return combined(panel.near, _legendre_q(above, below, y, degree, layout.derivatives), y)
 
-    def by_quadrature() -> Array:
-        x0 = jnp.where(far, (below - above) / 2, 3.0)
-        return combined(
-            panel.far, _cauchy(layout.nodes, x0, jnp.where(far, y, 1.0), layout.derivatives)
-        )
+    def by_quadrature(points: Array) -> Array:
+        above, below, y = points
+        x0 = (below - above) / 2
+        return combined(panel.far, _cauchy(layout.nodes, x0, y, layout.derivatives), y)
 
-    def nothing() -> Array:
-        return jnp.zeros((sum(len(rows) for rows in panel.near), y.size))
+    points = jnp.stack([above, below, y])
+    if apart:
+        return by_kind(far, by_quadrature, by_recurrence, points, _BLOCK)
+    # Each where there are such points; there, at points of the other kind, they see a harmless
+    # pole, so that gradients stay finite.
+    near = jnp.where(far, jnp.ones((3, 1)), points)
+    away = jnp.where(far, points, jnp.asarray([[-2.0], [4.0], [1.0]]))
 
-    found = jnp.where(
+    def nothing(points: Array) -> Array:
+        return jnp.zeros(jax.eval_shape(by_recurrence, points).shape)
+
+    return jnp.where(
         far[None],
-        lax.cond(far.any(), by_quadrature, nothing),
-        lax.cond(far.all(), nothing, by_recurrence),
+        lax.cond(far.any(), by_quadrature, nothing, away),
+        lax.cond(far.all(), nothing, by_recurrence, near),
     )
+
+
+def _contracted(products: list[Array], panel: _Panel, layout: _Layout, y: Array) -> Array:
+    """Rows of integrals and of their derivatives from products of matrices and R, S, R', S', T."""
     half = (panel.upper - panel.lower) / 2
     linear, phases = layout.linear, len(layout.phases)
-    quadratic = len(panel.near[1]) - phases
-    sizes = [linear, phases, quadratic]
-    if layout.derivatives:
-        sizes += [linear, phases, phases, quadratic, linear, quadratic]
-    pick = jnp.split(found, np.cumsum(sizes)[:-1])
     y = y[None]
 
     def with_phases(rows: Array, more: Array) -> Array:
         """Add to the rows of functions with an imaginary part."""
         return rows.at[layout.phases].add(more) if phases else rows
 
-    values = jnp.concatenate([with_phases(pick[0], y * pick[1]), pick[2] / half])
-    if not layout.derivatives:
-        return (values,)
-    by_x0 = jnp.concatenate([with_phases(pick[3], y * pick[5]), pick[6] / half])
-    by_y = jnp.concatenate([with_phases(-y * pick[7], pick[4]), y * pick[8] / half])
-    return values, by_x0, by_y
+    real, of_S = products[:2]
+    rows = [with_phases(real, y * of_S[:phases]), of_S[phases:] / half]
+    if layout.derivatives:
+        by_real, by_S, of_T = products[2:]
+        imag, w, more = jnp.split(by_S, [phases, len(of_S)])
+        rows += [with_phases(by_real[:linear], y * imag), w / half]
+        rows += [with_phases(-y * more, by_real[linear:]), y * of_T / half]
+    return jnp.concatenate(rows)
 
 
 def _cauchy(nodes: np.ndarray, x0: Array, y: Array, derivatives: bool) -> tuple[Array, ...]:

@@ -12,9 +12,11 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
+from numpy.polynomial import Chebyshev, Polynomial
 
 from zscan.constants import M_PLANCK
 from zscan.errors import ParameterError
+from zscan.kernels._spline import interval
 from zscan.precision import as_float64, in_float64
 
 N_EFF_SM = 3.044
@@ -25,6 +27,11 @@ NEUTRINO_SHARE = 0.5  # smallest branching ratio to neutrinos for which they are
 
 # sqrt(y - x) of the entropy integral: panels that resolve a small x, and an end beyond exp(-y)
 _PANELS, _NODES = (0.0, 0.05, 0.3, 1.0, 2.0, 3.5, 6.5), 16
+# x between which exp(x) F(x) is a polynomial: narrow at the weak singularity (x^4 ln x) at zero
+_KNOTS = np.array(
+    [0, *(2.0**k for k in range(-5, 0)), 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
+)
+_DEGREE = 12
 _BESSEL = 0.652839080148331  # K_1(3)/K_2(3)
 
 
@@ -99,27 +106,37 @@ def applies(
 
 @jax.custom_jvp
 def _entropy(x: Array) -> Array:
-    """F(x), x >= 0. Its slope is summed in forward mode: reverse mode would keep the nodes of every
-    point.
-    """
-    return _sum_over_nodes(x)
+    """F(x), x >= 0: exp(-x) times a polynomial on each interval of `_PIECES`."""
+    return _with_slope(x)[0]
 
 
 @_entropy.defjvp
 def _entropy_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    value, slope = jax.jvp(_sum_over_nodes, primals, (jnp.ones_like(primals[0]),))
+    value, slope = _with_slope(primals[0])
     return value, slope * tangents[0]
 
 
-def _sum_over_nodes(x: Array) -> Array:
-    """The integral of F(x) with y = x + t^2."""
-    t, weight = (jnp.asarray(part).reshape(-1, *(1,) * x.ndim) for part in _RULE)
-    x = x[None]
-    y = x + t**2
+def _with_slope(x: Array) -> tuple[Array, Array]:
+    safe = jnp.minimum(x, _KNOTS[-1])  # beyond, exp(-x) is nothing beside N_eff
+    place = interval(_KNOTS, safe)
+    t = safe - jnp.asarray(_KNOTS)[place]
+    first, *rest = (jnp.asarray(row)[place] for row in _PIECES[::-1])
+    value, slope = first, jnp.zeros(())
+    for coefficient in rest:
+        slope = slope * t + value
+        value = value * t + coefficient
+    density = jnp.exp(-x)
+    return density * value, density * (jnp.where(x < _KNOTS[-1], slope, 0.0) - value)
+
+
+def _sum_over_nodes(x: np.ndarray) -> np.ndarray:
+    """exp(x) F(x), the integral with y = x + t^2."""
+    t, weight = _rule()
+    y = x[..., None] + t**2
     # (e^y - 1)^-1 = e^-x e^-t^2 / (1 - e^-y): no overflow for a heavy X
-    density = (4 * y**2 - x**2) * jnp.sqrt(2 * x + t**2) / -jnp.expm1(-y)
-    total = jnp.sum(weight * 2 * t**2 * jnp.exp(-(t**2)) * density, axis=0)
-    return 30 / (7 * math.pi**4) * jnp.exp(-x[0]) * total
+    density = (4 * y**2 - x[..., None] ** 2) * np.sqrt(2 * x[..., None] + t**2) / -np.expm1(-y)
+    total: np.ndarray = density @ (weight * 2 * t**2 * np.exp(-(t**2)))
+    return 30 / (7 * math.pi**4) * total
 
 
 def _rule() -> tuple[np.ndarray, np.ndarray]:
@@ -129,4 +146,16 @@ def _rule() -> tuple[np.ndarray, np.ndarray]:
     return (edges[:-1, None] + half * (x + 1)).ravel(), (half * w).ravel()
 
 
-_RULE = _rule()
+def _pieces() -> np.ndarray:
+    """Coefficients of powers of the distance from the left end of each interval."""
+    half, middle = np.diff(_KNOTS) / 2, (_KNOTS[1:] + _KNOTS[:-1]) / 2
+    columns = []
+    for centre, width, left in zip(middle, half, _KNOTS[:-1], strict=True):
+        fit = Chebyshev.interpolate(
+            lambda x: _sum_over_nodes(x), _DEGREE, domain=[centre - width, centre + width]
+        )
+        columns.append(fit.convert(kind=Polynomial, domain=[left, left + 1], window=[0, 1]).coef)
+    return np.stack(columns, axis=1)
+
+
+_PIECES = _pieces()

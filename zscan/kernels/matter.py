@@ -15,19 +15,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
-from importlib import resources
-from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Complex, Float
 
 from zscan.constants import G_F
 from zscan.errors import ParameterError, nearest
-from zscan.kernels._spline import cubic_b_spline_coefficients, cubic_b_spline_weights
+from zscan.kernels._matter_table import interpolate, table
 from zscan.precision import as_float64, in_float64
 
 # NuFIT 5.0, normal ordering (arXiv:2007.14792); they are fixed
@@ -238,7 +234,7 @@ def delta_chi2_solar(
     valid = kappa >= 0
     strength = jnp.where(valid, kappa, 0.0) * size
     A, B = strength * (along_e * to_e + along_t * to_tau), strength * (mixed * to_tau)
-    return jnp.where(valid, _interpolate(_table(), phi, A, B, dark), jnp.nan)
+    return jnp.where(valid, interpolate(phi, A, B, dark), jnp.nan)
 
 
 @in_float64
@@ -264,7 +260,7 @@ def solar_chi2(
     )
     c, n = matter_charges(g_e, g_u, g_d)
     found = delta_chi2_solar(_kappa(m_X), g_nue, g_numu, g_nutau, c, n, dark=dark)
-    return _table().standard + found
+    return table().standard + found
 
 
 @in_float64
@@ -355,58 +351,3 @@ def _sum(*terms: tuple[int, Array]) -> Array:
     for factor, value in terms:
         total, size = total + factor * value, size + factor * jnp.abs(value)
     return jnp.where(jnp.abs(total) > _ROUNDING * size, total, 0.0)
-
-
-class _Table(NamedTuple):
-    """chi2 without X, centres and scales of A and B, cap of y = D/(1 + D/cap), and the B-spline
-    coefficients (phi, A, B, octant) of y.
-    """
-
-    standard: float
-    centres: tuple[float, float]
-    scales: tuple[float, float]
-    cap: float
-    coefficients: np.ndarray
-
-
-@cache
-def _table() -> _Table:
-    file = resources.files("zscan.kernels").joinpath("tables/matter.txt")
-    lines = [line for line in file.read_text(encoding="ascii").splitlines() if line[0] != "#"]
-    shape = [int(number) for number in lines[0].split()]
-    standard, *axes, cap, lowest, step = (float(number) for number in lines[1].split())
-    packed = np.frombuffer(bytes.fromhex("".join(lines[2:])), dtype=">u2").astype(np.float64)
-    y = lowest + step * packed.reshape(2, *shape)
-    for axis in (1, 2, 3):
-        y = cubic_b_spline_coefficients(y, axis)
-    centres, scales = (axes[0], axes[1]), (axes[2], axes[3])
-    return _Table(standard, centres, scales, cap, np.ascontiguousarray(np.moveaxis(y, 0, -1)))
-
-
-def _interpolate(table: _Table, phi: Array, A: Array, B: Array, dark: bool) -> Array:
-    """D at phi in (-pi/2, pi/2), from the smaller of both octants or from the first alone."""
-    rows, columns, depth, octants = table.coefficients.shape
-    flat = jnp.asarray(table.coefficients.reshape(-1, octants))
-    place = [(phi / math.pi + 0.5) * (rows - 5) + 1]
-    for value, centre, scale, number in zip(
-        (A, B), table.centres, table.scales, (columns, depth), strict=True
-    ):
-        far = value - centre
-        x = 2 * far / (scale + jnp.sqrt(scale**2 + 4 * far * far))  # the inverse of x/(1 - x^2)
-        place.append((x + 1) / 2 * (number - 3))
-    (i, along_phi), (j, along_A), (k, along_B) = (
-        cubic_b_spline_weights(x, number - 3)
-        for x, number in zip(place, (rows, columns, depth), strict=True)
-    )
-    total = [jnp.zeros(())] * (2 if dark else 1)
-    for p, weight_p in enumerate(along_phi):
-        for q, weight_q in enumerate(along_A):
-            start = ((i + p) * columns + (j + q)) * depth + k
-            line = [jnp.zeros(())] * len(total)
-            for r, weight_r in enumerate(along_B):
-                found = flat[start + r]
-                line = [part + weight_r * found[..., o] for o, part in enumerate(line)]
-            weight = weight_p * weight_q
-            total = [part + weight * more for part, more in zip(total, line, strict=True)]
-    y = jnp.minimum(*total) if dark else total[0]
-    return y / (1 - y / table.cap)

@@ -34,6 +34,7 @@ Common to all functions here:
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -356,10 +357,8 @@ def _rates(
     phase: Phase,
     longitudinal: Longitudinal,
 ) -> list[Array]:
-    return [
-        rate_terms(m_X, width, g_sb, b, lepton, phase, longitudinal, seen).at(g_V, g_A)
-        for b in bins
-    ]
+    options = (lepton,), phase, longitudinal, seen
+    return [rate_terms(m_X, width, g_sb, b, *options)[0].at(g_V, g_A) for b in bins]
 
 
 @functools.partial(jax.jit, static_argnums=(8, 9, 10, 11))
@@ -377,29 +376,37 @@ def _r_k(
     longitudinal: Longitudinal,
     electrons: bool,
 ) -> list[Array]:
-    muons = _rates(m_X, width, g_sb, g_V, g_A, seen, bins, "mu", phase, longitudinal)
+    options = phase, longitudinal, seen
     if not electrons:
+        muons = _rates(m_X, width, g_sb, g_V, g_A, seen, bins, "mu", phase, longitudinal)
         return [rate / standard_model(*b, "e").rate for rate, b in zip(muons, bins, strict=True)]
-    others = _rates(m_X, width, g_sb, g_V_e, g_A_e, seen, bins, "e", phase, longitudinal)
-    return [rate / other for rate, other in zip(muons, others, strict=True)]
+    ratios = []
+    for b in bins:
+        muon, electron = rate_terms(m_X, width, g_sb, b, ("mu", "e"), *options)
+        ratios.append(muon.at(g_V, g_A) / electron.at(g_V_e, g_A_e))
+    return ratios
 
 
-def _parabola(
+def _parabolas(
     m_X: Array,
     width: Array,
     g_sb: Array,
-    g_V: Array | float,
-    g_A: Array | float,
+    couplings: Mapping[Lepton, tuple[Array | float, Array | float]],
     q2_bin: Bin,
-    lepton: Lepton,
     phase: Phase,
     longitudinal: Longitudinal,
     seen: Array | None = None,
-) -> Parabola:
-    """The rate as a function of t, for couplings t g_sb."""
-    terms = rate_terms(m_X, width, Coupling(g_sb, None), q2_bin, lepton, phase, longitudinal, seen)
-    linear = g_V * terms.linear_V + g_A * terms.linear_A
-    return terms.constant, linear, g_V**2 * terms.quadratic_V + g_A**2 * terms.quadratic_A
+) -> list[Parabola]:
+    """The rate of each lepton, with its g_V and g_A, as a function of t, for couplings t g_sb."""
+    every = rate_terms(
+        m_X, width, Coupling(g_sb, None), q2_bin, tuple(couplings), phase, longitudinal, seen
+    )
+    found: list[Parabola] = []
+    for terms, (g_V, g_A) in zip(every, couplings.values(), strict=True):
+        linear = g_V * terms.linear_V + g_A * terms.linear_A
+        quadratic = g_V**2 * terms.quadratic_V + g_A**2 * terms.quadratic_A
+        found.append((terms.constant, linear, quadratic))
+    return found
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4))
@@ -409,8 +416,8 @@ def _minimum(
     minima = []
     for q2_bin in bins:
         unit = jnp.asarray(1 / N_SCALE)
-        constant, linear, quadratic = _parabola(
-            m_X, width, unit, 1.0, 0.0, q2_bin, "mu", phase, "paper"
+        ((constant, linear, quadratic),) = _parabolas(
+            m_X, width, unit, {"mu": (1.0, 0.0)}, q2_bin, phase, "paper"
         )
         best = -linear / (2 * quadratic)
         rate = constant + best * linear / 2
@@ -435,13 +442,12 @@ def _reach(
 ) -> list[Reach]:
     reaches = []
     for q2_bin in bins:
-        muons = _parabola(m_X, width, g_max, g_V, g_A, q2_bin, "mu", phase, longitudinal, seen)
-        zero = jnp.zeros_like(muons[1])
-        others: Parabola = (standard_model(*q2_bin, "e").rate, zero, zero)
+        couplings: dict[Lepton, tuple[Array, Array]] = {"mu": (g_V, g_A)}
         if electrons:
-            others = _parabola(
-                m_X, width, g_max, g_V_e, g_A_e, q2_bin, "e", phase, longitudinal, seen
-            )
+            couplings["e"] = g_V_e, g_A_e
+        muons, *more = _parabolas(m_X, width, g_max, couplings, q2_bin, phase, longitudinal, seen)
+        zero = jnp.zeros_like(muons[1])
+        others = more[0] if electrons else (standard_model(*q2_bin, "e").rate, zero, zero)
         # The ends of the range are at t = +-1 or at a stationary point; t = 0 wins if all are equal
         # but for rounding.
         candidates = (zero, zero - 1, zero + 1, *_stationary(muons, others))

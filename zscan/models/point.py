@@ -12,6 +12,7 @@ from jax import Array
 
 from zscan.errors import UnknownNameError
 from zscan.kernels import widths
+from zscan.kernels._blocks import stored
 from zscan.kernels.couplings import Couplings
 
 # Measurements by name of the constraint, see `zscan.constraints.Measurement`
@@ -76,7 +77,7 @@ class Point:
     @cached_property
     def width(self) -> Array:
         """Total width of X [GeV]."""
-        return widths.total_width(self.m_X, self.on_shell)
+        return stored(widths.total_width(self.m_X, self.on_shell))
 
     @cached_property
     def branching_ratios(self) -> dict[str, Array]:
