@@ -163,6 +163,28 @@ def test_every_benchmark_evaluates_on_a_grid(name):
     assert {term.shape for term in terms.values()} == {(5, 4)}
 
 
+def test_points_in_any_order_have_the_values_and_gradients_of_a_grid():
+    """They are evaluated by blocks, a grid is not; m_X = 0 among them."""
+    f = log_likelihood("B-3Lmu", ["trident_ccfr"])
+    m_X, g_X = np.geomspace(1e-3, 1.0, 100), np.geomspace(1e-6, 1e-1, 101)
+    m_X[7] = 0.0
+
+    def total(m_X, g_X):
+        return f.total({"m_X": m_X, "g_X": g_X, "eps": 1e-4})
+
+    def both(m_X, g_X):
+        value, pullback = jax.vjp(total, m_X, g_X)
+        return (value, *pullback(np.ones(value.shape)))
+
+    m, g = (part.ravel() for part in np.meshgrid(m_X, g_X, indexing="ij"))
+    value, by_m, by_g = (np.asarray(part).reshape(100, 101) for part in jax.jit(both)(m, g))
+    expected, slope_m, slope_g = jax.jit(both)(m_X[:, None], g_X[None])
+    np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(by_m.sum(axis=1), slope_m[:, 0], rtol=1e-11)
+    np.testing.assert_allclose(by_g.sum(axis=0), slope_g[0], rtol=1e-11)
+    np.testing.assert_allclose(total(m, g), value.ravel(), rtol=1e-12, atol=1e-13)
+
+
 def test_charges_as_parameters(f):
     terms = f.evaluate(
         {
