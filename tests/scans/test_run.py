@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from jax import Array
 
-import zscan.results.files
+import zscan.scans.executors
 import zscan.scans.header
 from zscan.errors import (
     CorruptFileError,
@@ -36,6 +36,7 @@ from zscan.errors import (
 from zscan.likelihood import Description, Term, log_likelihood
 from zscan.results.load import open_scan
 from zscan.results.schema import info, verify
+from zscan.scans.journal import numbers
 from zscan.scans.run import merge_scan, plan, run_scan
 from zscan.scans.spec import load_card
 from zscan.scans.store import TileStore, tile_folder
@@ -312,21 +313,22 @@ def test_payload_faults_of_all_tiles_are_listed(tmp_path: Path) -> None:
 def test_a_full_disk_ends_the_scan_and_keeps_tiles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sync, count = zscan.results.files.sync_file, 0
+    write, count = os.pwrite, 0
 
-    def full_after_four(path: Path) -> None:
+    def full_after_three_tiles(descriptor: int, data: memoryview, offset: int) -> int:
         nonlocal count
         count += 1
-        if count > 4:
+        if count > 3 * 5:  # rows of a tile
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        sync(path)
+        return write(descriptor, data, offset)
 
     out = tmp_path / "map.h5"
-    monkeypatch.setattr(zscan.results.files, "sync_file", full_after_four)
-    with pytest.raises(StorageError, match="no space left"):
+    monkeypatch.setattr(os, "pwrite", full_after_three_tiles)
+    monkeypatch.setattr(zscan.scans.executors, "_WRITERS", 1)
+    with pytest.raises(StorageError, match=r"map\.h5: no space left"):
         run_scan(CARD, out, progress=False)
     monkeypatch.undo()
-    assert len(TileStore.load(out).survey()[0]) == 3  # spec.json is the fourth file
+    assert len(TileStore.load(out).survey()[0]) == 3
     verify(run_scan(CARD, out, resume=True, progress=False))
 
 
@@ -392,7 +394,7 @@ def test_a_killed_scan_continues_to_the_same_bytes(tmp_path: Path) -> None:
     count, mode = load_card(card).grid.count, "new"
     for number, tiles in ((signal.SIGKILL, 3), (signal.SIGTERM, 11)):
         process = start(out, mode, card)
-        while process.poll() is None and len(list(tile_folder(out).glob("tile-*.h5"))) < tiles:
+        while process.poll() is None and len(numbers(tile_folder(out))) < tiles:
             time.sleep(0.005)
         process.send_signal(number)
         _, errors = process.communicate()

@@ -39,7 +39,8 @@ from zscan.results.layout import (
 )
 from zscan.results.load import open_scan
 from zscan.results.schema import write_map
-from zscan.scans.store import TileStore, differing_keys, tile_folder
+from zscan.scans.agreement import differing_keys
+from zscan.scans.store import TileStore, tile_folder
 
 ROOT_ATTRIBUTES = ("card", "spec_hash", "model", "command")
 VERSIONS = {"zscan": "1", "jax": "2", "jaxlib": "3", "numpy": "4", "h5py": "5"}

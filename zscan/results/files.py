@@ -111,15 +111,22 @@ def new_file(path: Path, needed: int, *, replace: bool = True) -> Iterator[Path]
     temporary = temporary_path(path)
     try:
         yield temporary
-        with storage(path, needed):
-            sync_file(temporary)
-            if replace:
-                os.replace(temporary, path)
-            else:
-                _name_new(temporary, path)
-            sync_folder(path.parent)
+        finish_file(temporary, path, needed, replace=replace)
     finally:
         discard(temporary)
+
+
+def finish_file(temporary: Path, path: Path, needed: int, *, replace: bool = True) -> None:
+    """Let a file that is written become `path`, as `new_file` does. Where `path` may not exist yet
+    it may keep its first name as well.
+    """
+    with storage(path, needed):
+        sync_file(temporary)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            _name_new(temporary, path)
+        sync_folder(path.parent)
 
 
 def _name_new(temporary: Path, path: Path) -> None:

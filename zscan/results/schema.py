@@ -22,6 +22,7 @@ from zscan.results.grid import Tile
 from zscan.results.layout import (
     SCHEMA,
     SCHEMA_VERSION,
+    Field,
     MapHeader,
     empty_rows,
     field_digest,
@@ -72,16 +73,16 @@ class MapWriter:
         """
         if self.watch is not None:
             self.watch(tile, rows)
-        start = int(np.ravel_multi_index([part.start for part in tile.slices], self.grid.shape))
         with storage(self.path, _size(self.header)):
-            for field in self.header.fields:
-                for index, row in enumerate(rows[field.name]):
-                    offset = (
-                        self.offsets[field.name]
-                        + (index * self.grid.points + start) * field.dtype.itemsize
-                    )
-                    _write_at(self.descriptor, np.ascontiguousarray(row).data.cast("B"), offset)
+            for field, index, offset in places(self.header, self.offsets, tile):
+                row = np.ascontiguousarray(rows[field.name][index])
+                _write_at(self.descriptor, row.data.cast("B"), offset)
         self.digests[tile.index] = digests
+
+    def sync(self) -> None:
+        """Wait until what was written is on the disk."""
+        with storage(self.path, _size(self.header)):
+            os.fsync(self.descriptor)
 
     def copy(self, tile: Tile, source: TileSource) -> None:
         """Write a tile that was stored before; raises `CorruptFileError` unless it has the digests
@@ -94,6 +95,20 @@ class MapWriter:
         rows = {field.name: empty_rows(field, tile.shape) for field in self.header.fields}
         self.put(tile, rows, digests_of(rows))
         self.missing.append(tile.index)
+
+
+def places(
+    header: MapHeader, offsets: Mapping[str, int], tile: Tile
+) -> Iterator[tuple[Field, int, int]]:
+    """Where the rows of a tile lie in a map whose fields begin at `offsets`: field, number of the
+    row, offset in bytes.
+    """
+    grid = header.grid
+    start = int(np.ravel_multi_index([part.start for part in tile.slices], grid.shape))
+    for field in header.fields:
+        for index in range(field.rows or 1):
+            offset = (index * grid.points + start) * field.dtype.itemsize
+            yield field, index, offsets[field.name] + offset
 
 
 def digests_of(rows: Rows) -> Digests:
@@ -128,37 +143,49 @@ def map_writer(
     tile with its rows before they are written. Raises `ResultExistsError` if `path` exists and not
     `replace`, and `StorageError`."""
     size = _size(header)
-    with new_file(path, size, replace=replace) as temporary:
-        image, offsets = make_frame(header)
+    with (
+        new_file(path, size, replace=replace) as temporary,
+        filling(path, temporary, header, watch) as writer,
+    ):
+        yield writer
+
+
+@contextmanager
+def filling(
+    path: Path, file: Path, header: MapHeader, watch: Watch | None = None, *, new: bool = True
+) -> Iterator[MapWriter]:
+    """Yield the writer of a map `path` that is still called `file`: a new one, or one that was
+    begun before. All that is not in a field is written at the end.
+    """
+    size = _size(header)
+    image, offsets = make_frame(header)
+    with storage(path, size):
+        flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if new else 0)
+        descriptor = os.open(file, flags, 0o666)
+    writer = MapWriter(path, header, offsets, descriptor, watch)
+    try:
         with storage(path, size):
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        writer = MapWriter(path, header, offsets, descriptor, watch)
-        try:
             # Blocks that are reserved at once are written several times faster than holes are
             # filled.
-            if hasattr(os, "posix_fallocate"):
-                with storage(path, size):
-                    os.posix_fallocate(descriptor, 0, image.size + _RESERVE)
-            yield writer
-            digests = {
-                field.name: field_digest(
-                    writer.digests[tile.index][field.name] for tile in writer.grid
-                )
-                for field in header.fields
-            }
-            finish_frame(image, header, writer.missing, digests)
-            gaps = [
-                (offsets[field.name], field.bytes(header.grid.points)) for field in header.fields
-            ]
-            with storage(path, size):
-                for start, stop in outside(image.size, gaps):
-                    _write_at(descriptor, memoryview(image.read(start, stop)), start)
-                end = seal(image, SCHEMA, gaps)
-                _write_at(descriptor, memoryview(end), image.size)
-                os.ftruncate(descriptor, image.size + len(end))
-        finally:
-            with storage(path, size):
-                os.close(descriptor)
+            needed = image.size + _RESERVE
+            if hasattr(os, "posix_fallocate") and os.fstat(descriptor).st_size < needed:
+                os.posix_fallocate(descriptor, 0, needed)
+        yield writer
+        digests = {
+            field.name: field_digest(writer.digests[tile.index][field.name] for tile in writer.grid)
+            for field in header.fields
+        }
+        finish_frame(image, header, writer.missing, digests)
+        gaps = [(offsets[field.name], field.bytes(header.grid.points)) for field in header.fields]
+        with storage(path, size):
+            for start, stop in outside(image.size, gaps):
+                _write_at(descriptor, memoryview(image.read(start, stop)), start)
+            end = seal(image, SCHEMA, gaps)
+            _write_at(descriptor, memoryview(end), image.size)
+            os.ftruncate(descriptor, image.size + len(end))
+    finally:
+        with storage(path, size):
+            os.close(descriptor)
 
 
 def write_map(

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from zscan.errors import ResumeMismatchError
@@ -27,6 +28,7 @@ _OF_THE_RUN = {
     "versions",
     "other_versions",
 }
+_SHOWN_DIFFERENCES = 20
 _CHI2_TOLERANCE = 1e-6  # relative; other devices round differently
 
 
@@ -112,3 +114,59 @@ def require_same_versions(where: object, stored: MapHeader, asked: MapHeader) ->
 def _close(one: float, other: float) -> bool:
     same = one == other or (math.isnan(one) and math.isnan(other))
     return same or math.isclose(one, other, rel_tol=_CHI2_TOLERANCE)
+
+
+def differing_keys(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Dotted keys in which two canonical specs differ, with both values.
+
+    >>> differing_keys({"axis": {"m_X": {"num": 3}}}, {"axis": {"m_X": {"num": 4}}})
+    ['axis.m_X.num: 3 on disk, 4 asked for']
+    """
+    old, new = _flat("", stored), _flat("", asked)
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return [
+        f"{key}: {_shown(old.get(key))} on disk, {_shown(new.get(key))} asked for"
+        for key in sorted(keys)
+    ]
+
+
+def require_same_spec(
+    path: Path,
+    stored: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    *,
+    allow_version_change: bool = False,
+) -> None:
+    """Raise `ResumeMismatchError` with the differing keys unless two canonical specs agree, but for
+    the version of zscan with `allow_version_change`.
+    """
+    if allow_version_change:
+        stored = dict(stored) | {"zscan": asked.get("zscan")}
+    differences = differing_keys(stored, asked)
+    if differences:
+        listing = "\n".join(f"  {line}" for line in differences[:_SHOWN_DIFFERENCES])
+        more = len(differences) - _SHOWN_DIFFERENCES
+        listing += f"\n  and {more} more" if more > 0 else ""
+        raise ResumeMismatchError(
+            f"{path} belongs to another scan (--force discards it, -o names another file); "
+            f"it differs in\n{listing}"
+        )
+
+
+def _flat(prefix: str, table: Any) -> dict[str, Any]:
+    if not isinstance(table, Mapping):
+        return {prefix: table}
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(f"{prefix}.{key}" if prefix else key, value)
+    return flat
+
+
+def _shown(value: Any) -> str:
+    """A value of a canonical spec, with hexadecimal floats made readable."""
+    try:
+        number = float.fromhex(value) if isinstance(value, str) and "0x" in value else None
+    except ValueError:
+        number = None
+    text = repr(value) if number is None else repr(number)
+    return "nothing" if value is None else text if len(text) <= 80 else f"{text[:77]}..."

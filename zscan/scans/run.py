@@ -34,6 +34,7 @@ from zscan.scans.executors import Sink, computes_here, executor_class
 from zscan.scans.finite import FiniteCheck
 from zscan.scans.header import map_header
 from zscan.scans.interrupts import interruptible
+from zscan.scans.journal import Filling
 from zscan.scans.locks import hold
 from zscan.scans.progress import progress_of
 from zscan.scans.refine import run_refined
@@ -131,7 +132,7 @@ def run_scan(
             store.remove_left_over()
             return out
         # A first look before the tiles of a hopelessly large grid are even counted.
-        require_space(target.path, _map_bytes(header, shard))
+        require_space(target.path, _map_bytes(store, shard, executor))
         store.prepare(resume=resume, force=force, allow_version_change=allow_version_change)
         check = FiniteCheck(header, strict=strict)
         how: Any = {"replace_map": target.exists, "progress": progress}
@@ -158,22 +159,31 @@ def _compute(
     """Evaluate the tiles that are missing or damaged, of all or of a shard; without one into the
     map as well, after those that are there.
     """
-    out = store.out
+    out, header = store.out, store.header
+    in_place = shard is None and computes_here(executor)
+    if in_place:
+        store.settle()
     done, faults = store.survey()
     mine = of_shard(store.grid, shard)
     todo = [tile for tile in mine if tile.index not in done]
-    tile_bytes = _bytes(store.header, _points(todo), len(todo))
-    require_space(out, _map_bytes(store.header, shard) + tile_bytes)
+    tile_bytes = 0 if in_place else _bytes(header, _points(todo), len(todo))
+    require_space(out, _map_bytes(store, shard, executor) + tile_bytes)
     with ExitStack() as stack:
         sink: Sink = check
-        if shard is None:
-            writer = map_writer(out, store.header, replace=replace_map, watch=check)
+        filling: Filling | None = None
+        if in_place:
+            sink = filling = stack.enter_context(store.filled(done, check, replace=replace_map))
+        elif shard is None:
+            writer = map_writer(out, header, replace=replace_map, watch=check)
             sink = stack.enter_context(writer)
         faults |= take_over((tile for tile in mine if tile.index in done), store, sink)
         again = {tile.index: faults[tile.index] for tile in mine if tile.index in faults}
         if again:
             warn_of_damage(store, again, stacklevel=5)
         todo = [tile for tile in mine if tile.index not in done or tile.index in again]
+        if filling is not None:
+            store.discard(again)
+            filling.begin(tile.index for tile in todo)
         count = _points(mine)
         with progress_of(spec.name, count, count - _points(todo), shown=progress) as bar:
             executor_class(executor)(spec, store, sink, bar).run(todo)
@@ -233,7 +243,7 @@ def _merge(store: TileStore, partial: bool, force: bool, exists: bool) -> None:
             f"{store.folder}: {len(missing)} of {store.grid.count} tiles are missing ({shown}); "
             "continue the scan with --resume, or merge what is there with --partial"
         )
-    require_space(out, _map_bytes(store.header, None))
+    require_space(out, _bytes(store.header, store.grid.points, 1))
     check = FiniteCheck(store.header)
     write_map(out, store.header, store, missing, replace=exists, watch=check)
     if not missing:
@@ -285,7 +295,8 @@ def _plan(spec: ScanSpec) -> dict[str, Any]:
         "tiles": header.grid.count,
         "tile_shape": list(header.block),
         "map_bytes": _bytes(header, header.grid.points, 0),
-        "disk_bytes": _bytes(header, 2 * header.grid.points, header.grid.count + 1),
+        "disk_bytes": _bytes(header, header.grid.points, 1),
+        "disk_bytes_shards": _bytes(header, 2 * header.grid.points, header.grid.count + 1),
         "devices": len(in_use()),
         "device": f"{info.platform}: {info.kind}",
         "device_memory_bytes": info.memory_bytes,
@@ -356,9 +367,14 @@ def is_complete(out: Path, store: TileStore, allow_version_change: bool) -> bool
     return not structure.missing_tiles
 
 
-def _map_bytes(header: MapHeader, shard: tuple[int, int] | None) -> int:
-    """Bytes of the map, which a shard does not make."""
-    return _bytes(header, header.grid.points, 1) if shard is None else 0
+def _map_bytes(store: TileStore, shard: tuple[int, int] | None, executor: str) -> int:
+    """Bytes that the map takes on the disk and does not have yet: a shard makes none, and one that
+    is filled in place may have been begun.
+    """
+    if shard is not None:
+        return 0
+    needed = _bytes(store.header, store.grid.points, 1)
+    return max(0, needed - store.reserved()) if computes_here(executor) else needed
 
 
 def _bytes(header: MapHeader, points: int, files: int) -> int:

@@ -1,5 +1,5 @@
-"""Tiles on disk: each one an HDF5 file that appears whole or not at all, so that a killed scan
-continues.
+"""Tiles on disk: each one an HDF5 file that appears whole or not at all, or rows in a map that is
+being filled, with a journal, so that a killed scan continues.
 """
 
 from __future__ import annotations
@@ -7,8 +7,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from zscan.errors import (
     CorruptFileError,
     ForeignFileError,
     ResultExistsError,
-    ResumeMismatchError,
     StorageError,
     ZscanError,
 )
@@ -38,20 +37,30 @@ from zscan.results.hdf5 import create_hdf5, create_plain, open_hdf5
 from zscan.results.layout import SCHEMA_VERSION, Field, MapHeader, value_digest
 from zscan.results.memory import MemoryFile
 from zscan.results.outputs import Kind, Output, target_of
-from zscan.results.schema import Digests, Rows
+from zscan.results.schema import Digests, Rows, Watch, checked_rows
 from zscan.results.seal import Gap, seal, sealed_schema
 from zscan.scans.agreement import (
     differing_parts,
     disagreements,
+    require_same_spec,
     require_same_versions,
     versions,
+)
+from zscan.scans.journal import (
+    JOURNAL,
+    MAP_PART,
+    Filling,
+    Journal,
+    Owner,
+    fill_map,
+    numbers,
+    read_journal,
 )
 
 _SCHEMA = "zscan-tile"
 SPEC_FILE = "spec.json"
 _TILE_FILE = re.compile(r"tile-(\d{6,})\.h5")
 _DIGEST = re.compile(rb'\{"digest": "([0-9a-f]{64})", ')  # how spec.json begins
-_SHOWN_DIFFERENCES = 20
 TILE_OVERHEAD = 65536  # bytes of a tile file beside its values, generously
 
 
@@ -114,46 +123,11 @@ def remove_tiles(folder: Path) -> None:
             if _TILE_FILE.fullmatch(path.name):
                 path.unlink(missing_ok=True)
         remove_stale(folder, "")
+        for name in (JOURNAL, MAP_PART):
+            (folder / name).unlink(missing_ok=True)
         (folder / SPEC_FILE).unlink(missing_ok=True)
         if not any(folder.iterdir()):
             folder.rmdir()
-
-
-def differing_keys(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Dotted keys in which two canonical specs differ, with both values.
-
-    >>> differing_keys({"axis": {"m_X": {"num": 3}}}, {"axis": {"m_X": {"num": 4}}})
-    ['axis.m_X.num: 3 on disk, 4 asked for']
-    """
-    old, new = _flat("", stored), _flat("", asked)
-    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return [
-        f"{key}: {_shown(old.get(key))} on disk, {_shown(new.get(key))} asked for"
-        for key in sorted(keys)
-    ]
-
-
-def require_same_spec(
-    path: Path,
-    stored: Mapping[str, Any],
-    asked: Mapping[str, Any],
-    *,
-    allow_version_change: bool = False,
-) -> None:
-    """Raise `ResumeMismatchError` with the differing keys unless two canonical specs agree, but for
-    the version of zscan with `allow_version_change`.
-    """
-    if allow_version_change:
-        stored = dict(stored) | {"zscan": asked.get("zscan")}
-    differences = differing_keys(stored, asked)
-    if differences:
-        listing = "\n".join(f"  {line}" for line in differences[:_SHOWN_DIFFERENCES])
-        more = len(differences) - _SHOWN_DIFFERENCES
-        listing += f"\n  and {more} more" if more > 0 else ""
-        raise ResumeMismatchError(
-            f"{path} belongs to another scan (--force discards it, -o names another file); "
-            f"it differs in\n{listing}"
-        )
 
 
 class TileStore:
@@ -173,6 +147,8 @@ class TileStore:
         self.grid = header.grid
         self.identity: str | None = None  # known once it is prepared or loaded
         self.earlier: tuple[Mapping[str, Any], ...] = ()
+        self._journal: Journal | None = None
+        self._filling: Filling | None = None
 
     @classmethod
     def load(cls, out: Path) -> TileStore:
@@ -223,8 +199,9 @@ class TileStore:
             sync_folder(self.folder.parent)
         if path.exists():
             if not resume:
+                count = len({*self._names(), *numbers(self.folder)})
                 raise ResultExistsError(
-                    f"{self.folder} holds {len(self._names())} of {self.grid.count} tiles of an "
+                    f"{self.folder} holds {count} of {self.grid.count} tiles of an "
                     "unfinished scan; continue it with --resume, or discard it with --force"
                 )
             self._adopt(allow_version_change)
@@ -281,10 +258,11 @@ class TileStore:
         return self.folder / f"tile-{tile.index:06d}.h5"
 
     def survey(self) -> tuple[frozenset[int], dict[int, str]]:
-        """Numbers of the tiles that are done, going by their headers, and what is wrong with others
-        that are there.
+        """Numbers of the tiles that are done, going by their headers and the journal, and what is
+        wrong with others that are there.
         """
         done, faults = set(), {}
+        self._journal = None
         for index in self._names():
             tile = self.grid.tile(index)
             try:
@@ -300,7 +278,71 @@ class TileStore:
                 done.add(index)
             else:
                 faults[index] = "not of this scan"
-        return frozenset(done), faults
+        there = {*done, *faults}
+        done |= self.journal.digests.keys() - there
+        return frozenset(done), faults | {
+            index: text for index, text in self.journal.faults.items() if index not in there
+        }
+
+    @property
+    def journal(self) -> Journal:
+        """That of the map which a run began to fill, as the last `survey` found it."""
+        if self._journal is None:
+            self._journal = read_journal(self.folder, self.header, self._taken())
+        return self._journal
+
+    def settle(self) -> None:
+        """Make files of the tiles in a map that cannot be filled further, because another version
+        places its fields elsewhere or it has another name as well.
+        """
+        self._journal = None
+        journal = self.journal
+        if not journal.offsets or journal.can_go_on():
+            return
+        for index in journal.digests:
+            tile = self.grid.tile(index)
+            if not self.path(tile).exists():
+                with suppress(CorruptFileError):
+                    self.write(tile, *checked_rows(tile, journal))
+        journal.remove()
+
+    def reserved(self) -> int:
+        """Bytes that the map which a run began to fill takes on the disk."""
+        try:
+            found = (self.folder / MAP_PART).stat()
+        except OSError:
+            return 0
+        blocks: int = getattr(found, "st_blocks", 0)  # of 512 bytes; Windows does not tell
+        return 512 * blocks
+
+    @contextmanager
+    def filled(self, done: Set[int], watch: Watch, *, replace: bool) -> Iterator[Filling]:
+        """Let `write` put tiles into the map itself, see `fill_map`; those that are `done` and lie
+        in files are to be copied.
+        """
+        kept = {index for index in done & self.journal.digests.keys() if not self._is_file(index)}
+        owner = str(self.identity), self.hash
+        with fill_map(self.out, self.journal, owner, kept, watch, replace=replace) as filling:
+            self._filling = filling
+            try:
+                yield filling
+            finally:
+                self._filling = None
+
+    def discard(self, indices: Iterable[int]) -> None:
+        """Delete the files of tiles that are damaged and to be computed again."""
+        with access(self.folder, "removed"):
+            for index in indices:
+                self.path(self.grid.tile(index)).unlink(missing_ok=True)
+
+    def name(self, index: int) -> str:
+        """What a tile is called on the disk."""
+        path = self.path(self.grid.tile(index))
+        inside = index in self.journal.faults or index in self.journal.digests
+        return f"tile {index} of {MAP_PART}" if inside and not path.exists() else path.name
+
+    def _is_file(self, index: int) -> bool:
+        return self.path(self.grid.tile(index)).exists()
 
     def _names(self) -> list[int]:
         with access(self.folder, "read"):
@@ -310,10 +352,14 @@ class TileStore:
         )
 
     def write(self, tile: Tile, rows: Rows, digests: Digests) -> None:
-        """Write one tile with the `row_digests` of its rows. Raises `StorageError`.
+        """Write one tile with the `row_digests` of its rows, into the map itself if it is being
+        filled. Raises `StorageError`.
 
         Equal values give equal bytes, and work done twice is harmless. The digests stand for the
         checksums of HDF5, which would need two more copies of the values and are weaker."""
+        if self._filling is not None:
+            self._filling.add(tile, rows, digests)
+            return
         image = MemoryFile()
         gaps: list[Gap] = []
         with create_hdf5(image) as file:
@@ -343,6 +389,8 @@ class TileStore:
         `CorruptFileError`.
         """
         path = self.path(tile)
+        if tile.index in self.journal.digests and not path.exists():
+            return self.journal.read(tile)
         with open_hdf5(path) as file:
             digests = self._digests(file, tile)
             if digests is None:
@@ -380,6 +428,11 @@ class TileStore:
             if stored.hash == self.hash:
                 self.remove()
 
+    def _taken(self) -> set[Owner]:
+        """What tiles of this scan were computed for."""
+        earlier = {(item["digest"], item["spec_hash"]) for item in self.earlier}
+        return {*earlier, (str(self.identity), self.hash)}
+
     def _digests(self, file: h5py.File, tile: Tile) -> Digests | None:
         """Digests in the header of a tile; None when its scan or its number is another one."""
         if sealed_schema(self.path(tile)) != _SCHEMA:
@@ -389,11 +442,9 @@ class TileStore:
         schema, spec_hash, header, digests = (
             file.attrs[name].decode() for name in ("schema", "spec_hash", "header", "digests")
         )
-        taken = {(item["digest"], item["spec_hash"]) for item in self.earlier}
-        taken.add((str(self.identity), self.hash))
         if (
             schema != _SCHEMA
-            or (header, spec_hash) not in taken
+            or (header, spec_hash) not in self._taken()
             or file.attrs["index"] != tile.index
         ):
             return None
@@ -420,22 +471,3 @@ def _read_rows(dataset: h5py.Dataset, field: Field, tile: Tile) -> list[np.ndarr
     ):
         raise ValueError(f"{field.name} has type {dataset.dtype} and shape {dataset.shape}")
     return [dataset[row] for row in range(shape[0])]
-
-
-def _flat(prefix: str, table: Any) -> dict[str, Any]:
-    if not isinstance(table, Mapping):
-        return {prefix: table}
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flat(f"{prefix}.{key}" if prefix else key, value)
-    return flat
-
-
-def _shown(value: Any) -> str:
-    """A value of a canonical spec, with hexadecimal floats made readable."""
-    try:
-        number = float.fromhex(value) if isinstance(value, str) and "0x" in value else None
-    except ValueError:
-        number = None
-    text = repr(value) if number is None else repr(number)
-    return "nothing" if value is None else text if len(text) <= 80 else f"{text[:77]}..."

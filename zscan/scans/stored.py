@@ -46,9 +46,7 @@ def warn_of_damage(store: TileStore, faults: Mapping[int, str], *, stacklevel: i
 
 
 def listing(store: TileStore, faults: Mapping[int, str]) -> str:
-    """Files of tiles and what is wrong with each, on one line."""
-    items = [
-        f"{store.path(store.grid.tile(index)).name} ({faults[index]})" for index in sorted(faults)
-    ]
+    """Tiles and what is wrong with each, on one line."""
+    items = [f"{store.name(index)} ({faults[index]})" for index in sorted(faults)]
     more = len(items) - _SHOWN
     return ", ".join(items[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
