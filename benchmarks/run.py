@@ -1,16 +1,25 @@
-"""Speed of the kernels and of a whole scan: `python benchmarks/run.py [--points K] [--folder DIR]`.
+"""Speed of the kernels and of a whole scan: `python benchmarks/run.py [--points K] [--folder DIR]`;
+of a large one: `python benchmarks/run.py --large`.
 
 Kernels: points per second on a K x K grid of masses and couplings, and how many times faster that
 is than evaluating every point on its own (a flattened mesh). Scan: bytes per second of a whole run
-(tiles, map and all) of 1e7 points and four constraints, next to NumPy writing as many bytes with
-one fsync, in turns. Start-up (card, likelihood, compilation) is listed apart. Everything is the
-best and the median of several repetitions."""
+(with all files) of 1e7 points and four constraints, next to NumPy writing as many bytes with one
+fsync, in turns. Start-up (card, likelihood, compilation) is listed apart. Everything is the best
+and the median of several repetitions.
+
+Large: 1e8 points and eight constraints, once without and once with COHERENT and R_K among them,
+each in a process of its own, which tells its peak memory. The roof of the disk, as many bytes
+written in pieces of 16 MB and synced once, is measured before and after the run; its mean counts.
+It needs 8 GB of disk for some minutes."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,7 +36,7 @@ from zscan.scans import executors
 from zscan.scans.spec import load_card
 from zscan.scans.tiles import TileEvaluator
 
-CARD = {
+CARD: dict[str, object] = {
     "format": 1,
     "name": "benchmark",
     "model": "Lmu-Ltau",
@@ -42,6 +51,19 @@ KERNELS: dict[str, Callable[[Array, Array], Array]] = {
     "trident_ccfr": lambda m_X, g_X: trident.cross_section_ratio(m_X, g_X, 0.0, g_X),
     "borexino": lambda m_X, g_X: borexino.rate_ratio(m_X, 0.01 * g_X, 0.01 * g_X, 0.0, g_X, -g_X),
 }
+LIGHT = [
+    "delta_a_mu",
+    "trident_ccfr",
+    "trident_nutev",
+    "borexino",
+    "texono",
+    "lsnd_nue",
+    "electron_g2_rb",
+    "electron_g2_cs",
+]
+LARGE = {"light": LIGHT, "heavy": [*LIGHT[:5], "electron_g2_rb", "coherent", "r_k"]}
+LARGE_EXTENT = 10_000
+PIECE = 1 << 24  # bytes
 REPEATS = 5
 # the flattened evaluation takes this fraction of the masses: it is slow and needs much memory
 FLAT_SHARE = 20
@@ -126,8 +148,53 @@ def scan(folder: Path) -> None:
     print(f"  ratio               {runs[0] / writes[0]:6.2f}   (median {middle:.2f})")
 
 
+def storage_roof(folder: Path, size: int) -> float:
+    """Time [s] of writing and syncing so many bytes once."""
+    piece = np.random.default_rng(1).integers(0, 256, PIECE, np.uint8).data
+    path, start = folder / "roof.bin", time.perf_counter()
+    with open(path, "wb", buffering=0) as file:
+        for position in range(0, size, PIECE):
+            file.write(piece[: min(PIECE, size - position)])
+        os.fsync(file.fileno())
+    seconds = time.perf_counter() - start
+    path.unlink()
+    return seconds
+
+
+def large(name: str, extent: int, folder: Path) -> None:
+    """Print wall time and peak memory of a large scan beside the roof of the disk."""
+    grid = {"num": extent, "scale": "log"}
+    axes = {
+        "m_X": {"min": 1e-3, "max": 2.0, **grid},
+        "g_X": {"min": 1e-5, "max": 1e-1, **grid},
+    }
+    card = CARD | {"model": "B-3Lmu", "constraints": LARGE[name], "axis": axes}
+    spec = load_card(card | {"fixed": {"g_sb": 1e-9}})  # without it R_K has nothing to say
+    evaluator = TileEvaluator(spec, spec.grid)
+    compilation = times(lambda: evaluator(spec.grid.tile(0))(), 1)[0]
+    executors.TileEvaluator = lambda spec, grid: evaluator  # type: ignore[assignment,misc]
+    size = spec.grid.points * len(spec.constraints) * (4 + 1)
+    roofs, load, cpu = [storage_roof(folder, size)], os.getloadavg()[0], time.process_time()
+    run = times(lambda: zscan.run_scan(spec, folder / "large.h5", progress=False), 1)[0]
+    cpu, peak = time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (folder / "large.h5").unlink()
+    roofs.append(storage_roof(folder, size))
+    few = range(0, spec.grid.count, -(-spec.grid.count // 10))
+    evaluation = times(lambda: [evaluator(spec.grid.tile(index))() for index in few], 1)[0]
+    evaluation *= spec.grid.count / len(few)
+    print(
+        f"scan of {spec.grid.points:.0e} points x {len(spec.constraints)} constraints "
+        f"({name}: {', '.join(spec.constraints)}), {size / 1e9:.2f} GB, load {load:.1f}\n"
+        f"  compilation {compilation:.1f} s, run {run:.1f} s ({cpu:.1f} s of CPU), evaluation alone"
+        f" about {evaluation:.1f} s\n"
+        f"  write and fsync once {roofs[0]:.1f} and {roofs[1]:.1f} s, ratio "
+        f"{run / statistics.mean(roofs):.2f}; peak memory {peak / 1e6:.2f} GB",
+        flush=True,
+    )
+
+
 def main() -> None:
-    """Run both parts."""
+    """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -135,15 +202,26 @@ def main() -> None:
         "--points", type=int, default=4000, help="points per axis of the kernel part"
     )
     parser.add_argument("--folder", help="where to write (default: a temporary folder)")
+    parser.add_argument("--large", action="store_true", help="only scans of 1e8 points")
+    parser.add_argument("--extent", type=int, default=LARGE_EXTENT, help="points per axis of these")
+    parser.add_argument("--case", choices=LARGE, help="with --large: only one of the two")
     arguments = parser.parse_args()
     zscan.enable_x64()
     print(
         f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, "
         f"{jax.local_devices()[0].device_kind}"
     )
-    kernels(arguments.points)
+    if arguments.large and arguments.case is None:
+        for name in LARGE:
+            subprocess.run([sys.executable, *sys.argv, "--case", name], check=True)
+        return
+    if not arguments.large:
+        kernels(arguments.points)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        scan(Path(folder))
+        if arguments.large:
+            large(arguments.case, arguments.extent, Path(folder))
+        else:
+            scan(Path(folder))
 
 
 if __name__ == "__main__":

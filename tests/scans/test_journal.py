@@ -23,6 +23,7 @@ from test_store import fill, store, values
 from warm import compute_once
 
 import zscan.results.schema
+import zscan.scans.executors
 import zscan.scans.journal
 from zscan.errors import CorruptFileError, DamagedTileWarning, ForeignFileError, StorageError
 from zscan.results.schema import digests_of, verify
@@ -73,6 +74,7 @@ def begin(out: Path, tiles: int, **options: Any) -> TileStore:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TileStore, "write", some)
+        patch.setattr(zscan.scans.executors, "_WRITERS", 1)  # one after the other
         with pytest.raises(KeyboardInterrupt):
             run_scan(CARD, out, progress=False, **options)
     found = TileStore.load(out)
@@ -183,18 +185,19 @@ def test_a_begun_map_takes_the_tiles_of_shards(tmp_path: Path, whole: bytes) -> 
 def test_a_torn_line_is_ignored(tmp_path: Path, whole: bytes) -> None:
     out = tmp_path / "x.h5"
     tiles = begin(out, 3)
-    lines = [line for line in tiles.journal.path.read_bytes().splitlines() if b"synced" not in line]
+    path = tiles.journal.path
+    lines = [line for line in path.read_bytes().splitlines() if b"synced" not in line]
     text = b"\n".join(lines) + b"\n"
     last = len(lines[-1]) + 1
     for cut in (1, 2, 100, last - 1, last):
-        tiles.journal.path.write_bytes(text[:-cut])
+        path.write_bytes(text[:-cut])
         assert tiles.survey() == ({0, 1}, {})
     for cut in range(len(text) - len(lines[0]) + 1, len(text), 97):  # in the first line
-        tiles.journal.path.write_bytes(text[:-cut])
+        path.write_bytes(text[:-cut])
         with pytest.raises(CorruptFileError, match=r"journal: damaged \(its first line"):
             tiles.survey()
     # zeros, as a file system may leave behind where the power was lost
-    tiles.journal.path.write_bytes(text[:-last] + bytes(last + 500))
+    path.write_bytes(text[:-last] + bytes(last + 500))
     assert tiles.survey() == ({0, 1}, {})
     go_on(out, whole)
 
