@@ -375,7 +375,7 @@ class Trouble:
         ("pwrite", errno.ENOSPC, 7, r"x\.h5: no space left on the disk"),
         ("pwrite", errno.EROFS, 7, r"x\.h5: cannot be written: Read-only file system"),
         ("posix_fallocate", errno.ENOSPC, 0, r"x\.h5: no space left on the disk"),
-        ("fsync", errno.EIO, 9, r": cannot be written: Input/output error"),
+        ("fsync", errno.EIO, 6, r": cannot be written: Input/output error"),
     ],
 )
 def test_trouble_with_the_disk_keeps_what_is_done(

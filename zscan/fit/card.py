@@ -27,10 +27,10 @@ from zscan.results.outputs import Output, guard
 from zscan.results.text import jsonable
 from zscan.scans.axes import Number, Section, validate
 from zscan.scans.devices import choose, using
+from zscan.scans.folders import map_outputs
 from zscan.scans.interrupts import interruptible
 from zscan.scans.run import run_scan
 from zscan.scans.spec import ScanSpec, load_card
-from zscan.scans.store import map_outputs
 from zscan.untrusted import creation_time, file_name
 
 _DRAWN = 1e-3  # accuracy of chi2 in a plane, which is for the eye

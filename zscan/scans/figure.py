@@ -30,10 +30,10 @@ from zscan.results.figures.plot import FigureSpec
 from zscan.results.load import open_drawn
 from zscan.results.outputs import Output, guard
 from zscan.scans.cards import read_card
+from zscan.scans.folders import map_outputs
 from zscan.scans.interrupts import interruptible
 from zscan.scans.run import run_scan
 from zscan.scans.spec import ScanSpec, load_card
-from zscan.scans.store import map_outputs
 
 # Endings that ask for a picture which we do not write; any other name is that of a folder
 _OTHER_FORMATS = ("bmp", "eps", "gif", "jpeg", "jpg", "ps", "tif", "tiff", "webp")

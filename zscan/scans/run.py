@@ -28,10 +28,12 @@ from zscan.results.grid import Tile, tile_grid
 from zscan.results.layout import MapHeader, MapTable
 from zscan.results.outputs import guard, target_of
 from zscan.results.schema import map_writer, verify, write_map
+from zscan.scans.agreement import require_same_spec
 from zscan.scans.cards import TABLE_LABEL
 from zscan.scans.devices import choose, device_info, in_use, spared, using
 from zscan.scans.executors import Sink, computes_here, executor_class
 from zscan.scans.finite import FiniteCheck
+from zscan.scans.folders import SPEC_FILE, map_outputs, remove_tiles, tile_folder
 from zscan.scans.header import map_header
 from zscan.scans.interrupts import interruptible
 from zscan.scans.journal import Filling
@@ -41,15 +43,7 @@ from zscan.scans.refine import run_refined
 from zscan.scans.refinement import require_whole
 from zscan.scans.shards import check_continuation, check_count, of_shard
 from zscan.scans.spec import ScanSpec, load_card
-from zscan.scans.store import (
-    SPEC_FILE,
-    TILE_OVERHEAD,
-    TileStore,
-    map_outputs,
-    remove_tiles,
-    require_same_spec,
-    tile_folder,
-)
+from zscan.scans.store import TILE_OVERHEAD, TileStore
 from zscan.scans.stored import listing, take_over, warn_of_damage
 from zscan.scans.tiles import TileEvaluator
 from zscan.untrusted import creation_time, file_name
@@ -295,7 +289,7 @@ def _plan(spec: ScanSpec) -> dict[str, Any]:
         "tiles": header.grid.count,
         "tile_shape": list(header.block),
         "map_bytes": _bytes(header, header.grid.points, 0),
-        "disk_bytes": _bytes(header, header.grid.points, 1),
+        "disk_bytes": _bytes(header, (1 if refinement is None else 2) * header.grid.points, 1),
         "disk_bytes_shards": _bytes(header, 2 * header.grid.points, header.grid.count + 1),
         "devices": len(in_use()),
         "device": f"{info.platform}: {info.kind}",

@@ -18,15 +18,12 @@ import numpy as np
 
 from zscan.errors import (
     CorruptFileError,
-    ForeignFileError,
     ResultExistsError,
     StorageError,
     ZscanError,
 )
-from zscan.results.check import MAP
 from zscan.results.files import (
     access,
-    is_temporary,
     remove_stale,
     storage,
     sync_folder,
@@ -36,7 +33,6 @@ from zscan.results.grid import Tile
 from zscan.results.hdf5 import create_hdf5, create_plain, open_hdf5
 from zscan.results.layout import SCHEMA_VERSION, Field, MapHeader, value_digest
 from zscan.results.memory import MemoryFile
-from zscan.results.outputs import Kind, Output, target_of
 from zscan.results.schema import Digests, Rows, Watch, checked_rows
 from zscan.results.seal import Gap, seal, sealed_schema
 from zscan.scans.agreement import (
@@ -46,8 +42,8 @@ from zscan.scans.agreement import (
     require_same_versions,
     versions,
 )
+from zscan.scans.folders import SPEC_FILE, TILE_FILE, TILE_SCHEMA, remove_tiles, tile_folder
 from zscan.scans.journal import (
-    JOURNAL,
     MAP_PART,
     Filling,
     Journal,
@@ -57,77 +53,8 @@ from zscan.scans.journal import (
     read_journal,
 )
 
-_SCHEMA = "zscan-tile"
-SPEC_FILE = "spec.json"
-_TILE_FILE = re.compile(r"tile-(\d{6,})\.h5")
 _DIGEST = re.compile(rb'\{"digest": "([0-9a-f]{64})", ')  # how spec.json begins
 TILE_OVERHEAD = 65536  # bytes of a tile file beside its values, generously
-
-
-def tile_folder(out: Path) -> Path:
-    """Folder of the tiles of the map `out`."""
-    return out.with_name(f"{out.name}.tiles")
-
-
-def check_folder(folder: Path) -> None:
-    """Raise `ForeignFileError` unless a folder is one of tiles, or holds nothing else yet."""
-
-    def is_ours() -> bool:
-        try:
-            table = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        return isinstance(table, dict) and table.get("schema") == _SCHEMA
-
-    def holds_tiles_only() -> bool:
-        return all(is_temporary(path) or _is_tile(path) for path in folder.iterdir())
-
-    # Another shard may make spec.json, which comes before any tile, between the first two looks.
-    if not (is_ours() or holds_tiles_only() or is_ours()):
-        raise ForeignFileError(f"{folder}: there is no {SPEC_FILE} of a scan in it")
-
-
-def _is_tile(path: Path) -> bool:
-    """Whether a file is a tile of some scan, or was one that is empty now."""
-    if not _TILE_FILE.fullmatch(path.name):
-        return False
-    try:
-        if path.stat().st_size == 0:
-            return True
-        with open_hdf5(path) as file:
-            return bool(file.attrs["schema"] == np.bytes_(_SCHEMA))
-    except (OSError, ZscanError):
-        return False
-
-
-TILES = Kind("tile folder", check_folder, folder=True)
-
-
-def map_outputs(out: Path, *, may_exist: bool = False) -> tuple[Output, Output]:
-    """The outputs of a scan for `guard`: the map, which `may_exist`, and the folder of its tiles,
-    beside the file itself where `out` is a link to it. `TileStore.prepare` decides on tiles.
-    """
-    return Output(out, MAP, may_exist), Output(tile_folder(target_of(out)), TILES, may_exist=True)
-
-
-def remove_tiles(folder: Path) -> None:
-    """Delete the tiles in a folder, last spec.json, and the folder unless anything else lies in it;
-    not through a link.
-
-    In this order every state in between is one that a later run or merge can go on from. Raises
-    `StorageError`."""
-    if folder.is_symlink() or not folder.is_dir():
-        return
-    with access(folder, "removed"):
-        for path in folder.iterdir():
-            if _TILE_FILE.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-        remove_stale(folder, "")
-        for name in (JOURNAL, MAP_PART):
-            (folder / name).unlink(missing_ok=True)
-        (folder / SPEC_FILE).unlink(missing_ok=True)
-        if not any(folder.iterdir()):
-            folder.rmdir()
 
 
 class TileStore:
@@ -243,7 +170,7 @@ class TileStore:
     def _spec_file(self) -> list[bytes]:
         """The content of spec.json: JSON that begins with the digest of all that follows it."""
         table = {
-            "schema": _SCHEMA,
+            "schema": TILE_SCHEMA,
             "schema_version": SCHEMA_VERSION,
             "spec_hash": self.hash,
             "spec": self.canonical,
@@ -346,7 +273,7 @@ class TileStore:
 
     def _names(self) -> list[int]:
         with access(self.folder, "read"):
-            matches = [_TILE_FILE.fullmatch(path.name) for path in self.folder.iterdir()]
+            matches = [TILE_FILE.fullmatch(path.name) for path in self.folder.iterdir()]
         return sorted(
             index for match in matches if match and (index := int(match[1])) < self.grid.count
         )
@@ -364,7 +291,7 @@ class TileStore:
         gaps: list[Gap] = []
         with create_hdf5(image) as file:
             attributes = {
-                "schema": _SCHEMA,
+                "schema": TILE_SCHEMA,
                 "spec_hash": self.hash,
                 "header": self.identity or "",
                 "digests": json.dumps(digests, sort_keys=True),
@@ -382,7 +309,7 @@ class TileStore:
                 for index, row in enumerate(rows[field.name]):
                     starts[start + index * row.nbytes] = row
                 gaps.append((start, dataset.size * field.dtype.itemsize))
-        write_file(self.path(tile), [*_spliced(image, starts), seal(image, _SCHEMA, gaps)])
+        write_file(self.path(tile), [*_spliced(image, starts), seal(image, TILE_SCHEMA, gaps)])
 
     def read(self, tile: Tile) -> tuple[Rows, Digests]:
         """Rows of every field as stored, and the digests that they should have. Raises
@@ -410,7 +337,7 @@ class TileStore:
         """Delete the tiles with the number `first` and above, of the grid and beyond."""
         with access(self.folder, "removed"):
             for path in self.folder.iterdir():
-                match = _TILE_FILE.fullmatch(path.name)
+                match = TILE_FILE.fullmatch(path.name)
                 if match and int(match[1]) >= first:
                     path.unlink(missing_ok=True)
 
@@ -435,7 +362,7 @@ class TileStore:
 
     def _digests(self, file: h5py.File, tile: Tile) -> Digests | None:
         """Digests in the header of a tile; None when its scan or its number is another one."""
-        if sealed_schema(self.path(tile)) != _SCHEMA:
+        if sealed_schema(self.path(tile)) != TILE_SCHEMA:
             raise CorruptFileError(
                 f"{self.path(tile)}: truncated or damaged; delete it and run with --resume"
             )
@@ -443,7 +370,7 @@ class TileStore:
             file.attrs[name].decode() for name in ("schema", "spec_hash", "header", "digests")
         )
         if (
-            schema != _SCHEMA
+            schema != TILE_SCHEMA
             or (header, spec_hash) not in self._taken()
             or file.attrs["index"] != tile.index
         ):

@@ -21,6 +21,8 @@ from zscan.results.files import storage, write_file
 from zscan.results.grid import TileGrid
 from zscan.results.outputs import Output, guard, target_of
 from zscan.scans import slurm
+from zscan.scans.agreement import require_same_spec
+from zscan.scans.folders import map_outputs
 from zscan.scans.header import map_header
 from zscan.scans.jobs import ARRAY, CARD, JOBS, MERGE, RECORD, Jobs, jobs_folder, load_jobs
 from zscan.scans.options import RESTARTS, for_merge, notice, requests_gpu, require_allowed
@@ -28,7 +30,7 @@ from zscan.scans.refinement import require_whole
 from zscan.scans.run import is_complete
 from zscan.scans.shards import check_count, finer_tiles
 from zscan.scans.spec import ScanSpec, load_card
-from zscan.scans.store import TileStore, map_outputs, require_same_spec
+from zscan.scans.store import TileStore
 from zscan.untrusted import creation_time, file_name
 
 _MAX_SHARDS = 100_000

@@ -22,11 +22,12 @@ from zscan.precision import in_float64
 from zscan.results.grid import Tile
 from zscan.results.outputs import guard, target_of
 from zscan.results.schema import Digests, digests_of, map_writer
+from zscan.scans.folders import map_outputs
 from zscan.scans.interrupts import interruptible
 from zscan.scans.locks import hold
 from zscan.scans.progress import Progress, progress_of
 from zscan.scans.shards import check_continuation, of_shard
-from zscan.scans.store import TileStore, map_outputs
+from zscan.scans.store import TileStore
 from zscan.scans.stored import take_over, warn_of_damage
 
 SELECTION = "max=10,vector,flavours=all"
