@@ -188,7 +188,7 @@ def large(name: str, extent: int, folder: Path) -> None:
         f"  compilation {compilation:.1f} s, run {run:.1f} s ({cpu:.1f} s of CPU), evaluation alone"
         f" about {evaluation:.1f} s\n"
         f"  write and fsync once {roofs[0]:.1f} and {roofs[1]:.1f} s, ratio "
-        f"{run / statistics.mean(roofs):.2f}; peak memory {peak / 1e6:.2f} GB",
+        f"{run / statistics.mean(roofs):.2f}; peak memory {peak * 1024 / 1e9:.2f} GB",
         flush=True,
     )
 
