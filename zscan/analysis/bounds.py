@@ -6,12 +6,11 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -41,6 +40,9 @@ from zscan.models.parameters import warn_of_unit
 from zscan.precision import in_float64
 from zscan.results.bounds_file import SCHEMA, SCHEMA_VERSION
 from zscan.results.layout import OK, OUT_OF_RANGE, STATUS
+
+if TYPE_CHECKING:  # imported with the first table
+    import xarray as xr
 
 _SMALLEST, _GRID = 1e-12, 400  # smallest coupling that is looked at, number of couplings
 _MOST_MASSES = 100_000
@@ -332,6 +334,8 @@ def _dataset(
     )
     dims = ("constraint", "m_X", "piece")
     keys = dict.fromkeys(key for info in infos.values() for key in info.references)
+    import xarray as xr
+
     return xr.Dataset(
         {
             name: (dims, values, words | {"long_name": words["long_name"].format(name)})

@@ -6,10 +6,9 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from zscan.errors import ForeignFileError, ParameterError
 from zscan.results.files import access, new_file, require_space, storage
@@ -18,6 +17,9 @@ from zscan.results.layout import OK
 from zscan.results.outputs import Kind, Output, guard
 from zscan.results.text import aligned, jsonable
 from zscan.untrusted import TextError, file_name, read_bytes
+
+if TYPE_CHECKING:  # imported with the first table
+    import xarray as xr
 
 SCHEMA, SCHEMA_VERSION = "zscan-bounds", 1
 COLUMNS = ("constraint", "m_X", "piece", "lower", "upper", "status")
@@ -141,6 +143,8 @@ def read_bounds(path: str | Path) -> xr.Dataset:
     """
     path = file_name(path, "table of bounds")
     _require_hdf5(path)
+    import xarray as xr
+
     with access(path, "read"), xr.open_dataset(path, engine="h5netcdf") as dataset:
         return dataset.load()
 
