@@ -178,9 +178,14 @@ def interpolate(
     Valid is what lies on a segment between two finite neighbours, ends included, or exactly on a
     finite value. Where not valid the result is some finite number."""
     count, length = curves.knots.shape
-    search = jax.vmap(lambda knots: jnp.searchsorted(knots, m_X.ravel(), side="right"))
-    left = jnp.clip(search(jnp.asarray(curves.knots)) - 1, 0, length - 2)
-    left = (left + length * jnp.arange(count, dtype=left.dtype)[:, None]).reshape(count, *m_X.shape)
+    # One search for all curves: between two neighbours of all knots each has one segment
+    every = np.unique(curves.knots[curves.knots <= curves.knots[curves.finite].max()])
+    passed = [np.searchsorted(knots, every, side="right") for knots in curves.knots]
+    segments = np.clip(np.pad(passed, ((0, 0), (1, 0))) - 1, 0, length - 2)
+    segments = (segments + length * np.arange(count)[:, None]).astype(np.int32)
+    place = jnp.searchsorted(jnp.asarray(every), m_X.ravel(), side="right").astype(jnp.int32)
+    place = place[None] + segments.shape[1] * jnp.arange(count, dtype=jnp.int32)[:, None]
+    left = jnp.asarray(segments.ravel())[place].reshape(count, *m_X.shape)
 
     def at(table: np.ndarray) -> tuple[Array, Array]:
         flat = jnp.asarray(table.ravel())
@@ -289,17 +294,47 @@ def dump_window(square: Array, lratio: Array) -> tuple[Array, Array]:
     `square` > 1 is (g_hi/g_lo)^2 and `lratio` the decay length over the shield length, of equal
     ranks: stop = (1 + lratio) start, and start is such that both edges give the same signal.
     Source: arXiv:1801.04847."""
-    log_square = jnp.log(square)
-    span = jnp.broadcast_to(lratio, log_square.shape)
+    start = _window_start(square, jnp.broadcast_to(lratio, square.shape))
+    return start, (1 + lratio) * start
 
-    def excess(x: Array) -> Array:
-        return _log_yield(jnp.exp(x + log_square), span) - _log_yield(jnp.exp(x), span)
 
-    def slope(x: Array) -> Array:
-        return _yield_slope(jnp.exp(x + log_square), span) - _yield_slope(jnp.exp(x), span)
+@jax.custom_jvp
+def _window_start(square: Array, span: Array) -> Array:
+    """The start y in lifetimes, where ln square - (square - 1) y + ln(inside(square y)/inside(y))
+    vanishes; inside(y) = 1 - exp(-span y) is the part of the decays behind the shield that lies
+    within the decay length. Both arguments have one shape.
+    """
+    # The logarithm of the parts is between 0 and ln square, so that y is between this and twice
+    # this, where the function is nearly straight: the fourth step leaves rounding only
+    least = jnp.log1p(square - 1) / (square - 1)
+    y = 1.5 * least
+    for _ in range(4):
+        inside = _inside(square, span, y)
+        value = jnp.log1p(square - 1) - (square - 1) * y + jnp.log(inside[1] / inside[0])
+        slope = _window_slopes(square, span, y, inside)[2]
+        y = jnp.clip(y - value / slope, least, 2 * least)
+    return y
 
-    start = jnp.exp(_root(excess, slope, -log_square, jnp.full(log_square.shape, math.log(2))))
-    return start, (1 + span) * start
+
+def _inside(square: Array, span: Array, y: Array) -> tuple[Array, Array]:
+    """Parts of the decays within the decay length at both edges, for `_window_start`."""
+    return -jnp.expm1(-span * y), -jnp.expm1(-span * square * y)
+
+
+def _window_slopes(
+    square: Array, span: Array, y: Array, inside: tuple[Array, Array]
+) -> tuple[Array, Array, Array]:
+    """Derivatives of what vanishes in `_window_start` by square, span and y."""
+    near, far = ((1 - part) / part for part in inside)  # of ln inside by its argument
+    rise = square * far - near
+    return 1 / square - y + span * y * far, y * rise, 1 - square + span * rise
+
+
+@_window_start.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    y = _window_start(*primals)
+    by_square, by_span, by_y = _window_slopes(*primals, y, _inside(*primals, y))
+    return y, -(by_square * tangents[0] + by_span * tangents[1]) / by_y
 
 
 def displaced_window(square: Array) -> tuple[Array, Array, Array, Array]:
@@ -336,14 +371,6 @@ def _bisect(function: Callable[[Array], Array], low: Array, high: Array) -> Arra
 
     low, high = lax.fori_loop(0, 56, halve, (low, high))
     return lax.stop_gradient((low + high) / 2)
-
-
-def _root(
-    function: Callable[[Array], Array], slope: Callable[[Array], Array], low: Array, high: Array
-) -> Array:
-    """Root by `_bisect` and Newton steps, which carry the gradient."""
-    root = _bisect(function, low, high)
-    return lax.fori_loop(0, 2, lambda _, x: x - function(x) / slope(x), root)
 
 
 def _log_yield(y: Array, span: Array) -> Array:

@@ -327,7 +327,9 @@ def _searches(limits: tuple[Limit, ...], m_X: Array, references: _References) ->
     two_sided = [limit for limit in limits if limit.upper is not None]
     curves = [(limit.mass, limit.value) for limit in limits]
     curves += [(limit.mass, limit.upper) for limit in two_sided if limit.upper is not None]
-    values, valid = recast.interpolate(recast.stack_curves(curves), m_X)
+    # Unstacked in one step, here and below: the derivative of an index for each row would add as
+    # many arrays of the whole size
+    values, valid = map(jnp.unstack, recast.interpolate(recast.stack_curves(curves), m_X))
     lower = {limit: (values[i], valid[i]) for i, limit in enumerate(limits)}
     upper = dict(zip(two_sided, values[len(limits) :], strict=True))
     windows = _windows({limit: (upper[limit] / lower[limit][0]) ** 2 for limit in two_sided})
@@ -391,16 +393,15 @@ def _windows(squares: Mapping[Limit, Array]) -> dict[Limit, _Window]:
         lratios = np.array([limit.lratio for limit in dumps]).reshape(-1, *[1] * (stacked.ndim - 1))
         valid = stacked > 1 + 1e-6
         start, stop = recast.dump_window(jnp.where(valid, stacked, 4.0), jnp.asarray(lratios))
-        windows |= {limit: _Window(start[i], stop[i], valid[i]) for i, limit in enumerate(dumps)}
+        each = zip(dumps, *map(jnp.unstack, (start, stop, valid)), strict=True)
+        windows |= {limit: _Window(*row) for limit, *row in each}
     displaced = [limit for limit in squares if limit not in dumps]
     if displaced:
         start, stop, beyond, valid = recast.displaced_window(
             jnp.stack([squares[limit] for limit in displaced])
         )
-        windows |= {
-            limit: _Window(start[i], stop[i], valid[i], beyond[i])
-            for i, limit in enumerate(displaced)
-        }
+        rows = zip(displaced, *map(jnp.unstack, (start, stop, valid, beyond)), strict=True)
+        windows |= {limit: _Window(*row) for limit, *row in rows}
     return windows
 
 
