@@ -5,7 +5,7 @@ loop over points.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +46,7 @@ class Minimum(NamedTuple):
     steps: Array
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """Of the loop of `minimise`: as `Minimum`, and the damping of the next step and the step that
     was taken last.
     """
@@ -65,6 +65,11 @@ class _State(NamedTuple):
     def stuck(self) -> Array:
         """Where no step, however short, leads any lower."""
         return self.damping >= _DAMPING_RANGE[1]
+
+    @property
+    def active(self) -> Array:
+        """Where further steps may lead on."""
+        return ~(self.converged | self.stuck)
 
 
 class _Derivatives(NamedTuple):
@@ -115,30 +120,61 @@ def minimise(
     >>> found.x.round(3).tolist(), found.converged.tolist()
     ([[0.25, 1.0]], [True, True])
     """
-    count = len(start)
-    derivatives = _derivatives(function, count)
     x = jnp.stack([jnp.clip(item, 0.0, 1.0) for item in start])
     hold = jnp.zeros(x.shape, bool) if hold is None else jnp.broadcast_to(hold, x.shape)
-    shape = x.shape[1:]
-    # The first step goes nowhere and evaluates the start, so that the function is compiled in one
-    # place only.
-    begin = _State(
-        x=x,
-        value=jnp.full(shape, jnp.inf),
-        gradient=jnp.zeros(x.shape),
-        hessian=jnp.broadcast_to(_identity(count, len(shape)), (count, *x.shape)),
-        damping=jnp.full(shape, _DAMPING_START),
-        edm=jnp.full(shape, jnp.inf),
-        converged=jnp.zeros(shape, bool),
-        last_step=jnp.zeros(x.shape),
-        steps=jnp.asarray(0),
+    limit = MAX_STEPS if max_steps is None else max_steps
+    end = advance(function, begin(x), hold, limit, edm_goal)
+    return Minimum(
+        end.x,
+        end.value,
+        end.gradient,
+        end.hessian,
+        end.edm,
+        end.converged,
+        unique(end, hold),
+        end.steps,
     )
 
-    def active(state: _State) -> Array:
-        limit = MAX_STEPS if max_steps is None else max_steps
-        return ~(state.converged | state.stuck).all() & (state.steps < limit)
 
-    def advance(state: _State) -> _State:
+def begin(x: Any, numbers: Any = jnp) -> State:
+    """The state before the first step, at `x` (parameters, ...) between 0 and 1; `numbers` is the
+    array module of `x`, numpy or jax.numpy.
+
+    The first step goes nowhere and evaluates the start, so that the function is compiled in one
+    place only."""
+    count, *shape = x.shape
+    identity = numbers.eye(count).reshape(count, count, *[1] * len(shape))
+    return State(
+        x=x,
+        value=numbers.full(shape, numbers.inf),
+        gradient=numbers.zeros(x.shape),
+        hessian=numbers.broadcast_to(identity, (count, *x.shape)),
+        damping=numbers.full(shape, _DAMPING_START),
+        edm=numbers.full(shape, numbers.inf),
+        converged=numbers.zeros(shape, bool),
+        last_step=numbers.zeros(x.shape),
+        steps=numbers.asarray(0),
+    )
+
+
+def unique(state: State, hold: Array) -> Array:
+    """Where the function curves upwards along all parameters that are free, see `Minimum`."""
+    none = jnp.zeros_like(state.value)
+    return _newton_step(state.x, state.gradient, state.hessian, none, hold).positive
+
+
+def advance(
+    function: Function, state: State, hold: Array, limit: int | Array, edm_goal: float | Array
+) -> State:
+    """Steps of `minimise` until none of the points can go on or `limit` steps are taken, those of
+    `state` included.
+    """
+    derivatives = _derivatives(function, len(state.x))
+
+    def active(state: State) -> Array:
+        return state.active.any() & (state.steps < limit)
+
+    def step_on(state: State) -> State:
         x, value, damping = state.x, state.value, state.damping
         step = _newton_step(x, state.gradient, state.hessian, damping, hold).step
         # Far from a minimum chi2 grows as a power k > 2 of the distance, of which each step leaves
@@ -151,7 +187,7 @@ def minimise(
         new = derivatives(trial)
         finite = jnp.isfinite(new.gradient).all(0) & jnp.isfinite(new.hessian).all((0, 1))
         # A point that is done rests, so that its result does not depend on how long the others take
-        accept = (new.value <= value) & finite & ~state.converged & ~state.stuck
+        accept = (new.value <= value) & finite & state.active
         x = jnp.where(accept[None], trial, x)
         value, gradient, hessian = (
             jnp.where(_leading(accept, after.ndim), after, before)
@@ -165,7 +201,7 @@ def minimise(
         undamped = _newton_step(x, gradient, hessian, jnp.zeros_like(value), hold)
         goal = jnp.maximum(edm_goal, _RELATIVE_GOAL * jnp.abs(value))
         good = undamped.not_negative & jnp.isfinite(value) & (undamped.edm < goal) & ~state.stuck
-        return _State(
+        return State(
             x=x,
             value=value,
             gradient=gradient,
@@ -177,13 +213,7 @@ def minimise(
             steps=state.steps + 1,
         )
 
-    end = lax.while_loop(active, advance, begin)
-    unique = _newton_step(
-        end.x, end.gradient, end.hessian, jnp.zeros_like(end.value), hold
-    ).positive
-    return Minimum(
-        end.x, end.value, end.gradient, end.hessian, end.edm, end.converged, unique, end.steps
-    )
+    return lax.while_loop(active, step_on, state)
 
 
 def lowest_minimum(function: Function, starts: Array, *, hold: Array | None = None) -> Minimum:

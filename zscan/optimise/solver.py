@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,13 +12,16 @@ import numpy as np
 import optax
 from jax import Array
 
-from zscan.optimise.minimise import EDM_GOAL, Function, minimise
+from zscan.optimise import minimise
+from zscan.optimise.minimise import EDM_GOAL, Function, State, advance, begin, unique
 from zscan.optimise.starts import lowest
 
 # Points in one call. A fit compiles longer than it computes: best fit, intervals and profiles share
-# one function, and a call with few points takes hardly longer than with one.
-_BATCH = {"cpu": 256}
+# one function. On a CPU time is proportional to the points from about this number on.
+_BATCH = {"cpu": 64}
 _BATCH_ELSEWHERE = 4096
+_ROUND = 12  # steps, after which the points that go on are put together
+_MANY = 8192  # minimisations that are worth a function of the free parameters alone
 _WARM_STEPS = 60  # of Adam, from anywhere to somewhere near
 _WARM_RATE = 0.1
 
@@ -41,9 +45,8 @@ class Solver:
 
     def __init__(self, function: Function) -> None:
         self.batch = _BATCH.get(jax.default_backend(), _BATCH_ELSEWHERE)
-        self._minimise = jax.jit(
-            lambda start, hold, goal: minimise(function, list(start), hold=hold, edm_goal=goal)[:-1]
-        )
+        self._function = function
+        self._advance = jax.jit(self._advanced, static_argnums=5)
         self._warm = jax.jit(partial(_warm, function))
 
     def __call__(
@@ -58,20 +61,16 @@ class Solver:
         `hold` is True.
 
         `goal` is the estimated distance to the minimum at which a point has converged. With `warm`
-        Adam goes ahead, for starts that are far from any minimum."""
-        points = start.shape[1]
+        Adam goes ahead, for starts that are far from any minimum. Where the same parameters are
+        held at very many points, these have no derivatives: NaN."""
+        start = np.clip(start, 0.0, 1.0)
         held = np.zeros(start.shape, bool) if hold is None else np.broadcast_to(hold, start.shape)
-        parts = []
-        for first in range(0, points, self.batch):
-            last = min(first + self.batch, points)
-            # The last point fills the rest of a batch
-            index = np.minimum(np.arange(first, first + self.batch), last - 1)
-            begin = jnp.asarray(start[:, index])
-            if warm:
-                begin = self._warm(begin)
-            found = self._minimise(begin, jnp.asarray(held[:, index]), goal)
-            parts.append([np.asarray(values)[..., : last - first] for values in found])
-        return Found(*(np.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True)))
+        if warm:
+            start = self._in_batches(lambda x: (self._warm(x),), start)[0]
+        fixed = np.asarray(held.all(axis=1))
+        own = start.shape[1] >= _MANY and not fixed.all() and bool((held == fixed[:, None]).all())
+        free = np.flatnonzero(~fixed) if own else np.arange(len(start))
+        return self._minimise(start, held, tuple(free.tolist()), goal)
 
     def lowest(
         self, starts: np.ndarray, hold: np.ndarray | None = None, *, goal: float = EDM_GOAL
@@ -87,6 +86,73 @@ class Solver:
         found = Found(*(values.reshape(*values.shape[:-1], many, points) for values in all_ends))
         index = lowest(found.value, found.converged, goal)
         return Found(*(values[..., index, np.arange(points)] for values in found))
+
+    def _minimise(
+        self, start: np.ndarray, held: np.ndarray, free: tuple[int, ...], goal: float
+    ) -> Found:
+        """Steps along the parameters `free`, in rounds, each of the points that go on only."""
+        count, points = start.shape
+        chosen = list(free)
+        state: list[Any] = [np.array(item) for item in begin(start[chosen], np)[:-1]]
+        alone = np.zeros(points, bool)
+        going, steps = np.arange(points), 0
+        while going.size and steps < minimise.MAX_STEPS:
+            # What fits into one call is not put together any further
+            limit = minimise.MAX_STEPS
+            if going.size > self.batch:
+                limit = min(steps + _ROUND, limit)
+
+            def further(*rows: Any, steps: int = steps, limit: int = limit) -> Any:
+                now: Any = (*rows[:-2], steps)
+                return self._advance(State(*now), *rows[-2:], limit, goal, free)
+
+            rows = [item[..., going] for item in (*state, start, held)]
+            *after, active, positive = self._in_batches(further, *rows)
+            for item, new in zip((*state, alone), (*after, positive), strict=True):
+                item[..., going] = new
+            going, steps = going[active], limit
+        state.append(steps)
+        end: Any = State(*state)
+        x, gradient = start.copy(), np.full((count, points), np.nan)
+        hessian = np.full((count, count, points), np.nan)
+        x[chosen], gradient[chosen] = end.x, end.gradient
+        hessian[np.ix_(chosen, chosen)] = end.hessian
+        return Found(x, end.value, gradient, hessian, end.edm, end.converged, alone)
+
+    def _advanced(
+        self,
+        state: State,
+        start: Array,
+        hold: Array,
+        limit: int,
+        goal: float,
+        free: tuple[int, ...],
+    ) -> tuple[Array, ...]:
+        """The state after some steps without their number, where it goes on, where it is unique."""
+
+        def function(units: list[Array]) -> Array:
+            moving = dict(zip(free, units, strict=True))
+            return self._function([moving.get(index, start[index]) for index in range(len(start))])
+
+        hold = hold[jnp.asarray(free)]
+        end = advance(function, state, hold, limit, goal)
+        return (*end[:-1], end.active, unique(end, hold))
+
+    def _in_batches(
+        self, call: Callable[..., Sequence[Array]], *rows: np.ndarray
+    ) -> list[np.ndarray]:
+        """Results of `call` for `rows` (..., points), batch by batch; the last point fills the rest
+        of a batch.
+        """
+        points, parts = rows[0].shape[-1], []
+        for first in range(0, points, self.batch):
+            last = min(first + self.batch, points)
+            index: Any = slice(first, last)
+            if last - first < self.batch:
+                index = np.minimum(np.arange(first, first + self.batch), last - 1)
+            found = call(*(values[..., index] for values in rows))
+            parts.append([np.asarray(values)[..., : last - first] for values in found])
+        return [np.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True)]
 
 
 def _warm(function: Function, start: Array) -> Array:
