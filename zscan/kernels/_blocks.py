@@ -34,7 +34,7 @@ def in_blocks(
     def blocked(*parts: Array) -> Any:
         return lax.platform_dependent(
             *parts,
-            cpu=lambda *parts: _by_blocks(traced, block, parts),
+            cpu=lambda *parts: _by_blocks(traced, block, parts, kept=True),
             default=lambda *parts: _by_blocks(elsewhere or traced, _LAUNCH, parts),
         )
 
@@ -178,10 +178,16 @@ def _running_count(marks: Array) -> tuple[Array, Array]:
     return number, number[-1]
 
 
-def _by_blocks(function: Callable[..., Any], block: int, parts: tuple[Array, ...]) -> Any:
-    """Parts of one point are the same for all blocks."""
+def _by_blocks(
+    function: Callable[..., Any], block: int, parts: tuple[Array, ...], kept: bool = False
+) -> Any:
+    """Parts of one point are the same for all blocks. `kept`: what goes in and comes out is stored
+    (see `stored`) where there is no loop, which would do so.
+    """
     size = max(part.shape[-1] for part in parts)
     if size <= 2 * block:
+        if kept:
+            return jax.tree.map(stored, function(*map(stored, parts)))
         return function(*parts)
 
     def cut(part: Array, start: Array | int) -> Array:
