@@ -48,7 +48,8 @@ def shapes(a, b, unit, special, whole, ones):
     """Operations that move elements about, or add them up."""
     found = [a[1:3, ::2], a[:, 3], a.reshape(3, 8), a.T, a[::-1], a[None, :, :], a[..., None]]
     found += [jnp.concatenate([a, b], axis=1), jnp.stack([a, b], axis=1), jnp.squeeze(a[:1], 0)]
-    found += [*jnp.split(a, (2, 3), axis=1), jnp.broadcast_to(a[0], (4, 6)), lax.iota(jnp.int64, 4)]
+    found += [*jnp.split(a, (2, 3), axis=1), *jnp.unstack(a, axis=1)]
+    found += [jnp.broadcast_to(a[0], (4, 6)), lax.iota(jnp.int64, 4)]
     found += [lax.iota(jnp.float64, 70_000)[::7000], lax.broadcasted_iota(jnp.float64, (2, 3), 1)]
     found += [jnp.transpose(a[None], (2, 0, 1))]
     found += [f(a, axis=axis) for axis in (0, 1) for f in (jnp.sum, jnp.prod, jnp.max, jnp.min)]

@@ -226,6 +226,10 @@ def _stack(parameters: Parameters) -> Function:
     return lambda *parts: np.stack(parts, axis=parameters["axis"])
 
 
+def _unstack(parameters: Parameters) -> Function:
+    return lambda a: tuple(np.moveaxis(a, parameters["axis"], 0))
+
+
 def _squeeze(parameters: Parameters) -> Function:
     axes = tuple(parameters["dimensions"])
     return lambda a: np.squeeze(a, axes)[()]
@@ -389,6 +393,7 @@ OPERATIONS: dict[str, Callable[[Parameters], Function]] = {
     "split": _split,
     "concatenate": _concatenate,
     "stack": _stack,
+    "unstack": _unstack,
     "squeeze": _squeeze,
     "reshape": _reshape,
     "transpose": _transpose,
