@@ -11,7 +11,17 @@ import zscan
 from zscan.compilation import keep_programs
 from zscan.errors import ParameterError
 
-COMMAND = "bounds", "Lmu-Ltau", "--constraint", "trident_ccfr", "--masses", "0.1"
+COMMAND = (
+    "bounds",
+    "Lmu-Ltau",
+    "--constraint",
+    "trident_ccfr",
+    "--masses",
+    "0.1",
+    "0.2",
+    "--points",
+    "9",
+)
 
 
 @pytest.fixture
