@@ -164,7 +164,7 @@ def test_every_benchmark_evaluates_on_a_grid(name):
 
 
 def test_points_in_any_order_have_the_values_and_gradients_of_a_grid():
-    """They are evaluated by blocks, a grid is not; m_X = 0 among them."""
+    """m_X = 0 among them."""
     f = log_likelihood("B-3Lmu", ["trident_ccfr"])
     m_X, g_X = np.geomspace(1e-3, 1.0, 100), np.geomspace(1e-6, 1e-1, 101)
     m_X[7] = 0.0

@@ -8,11 +8,10 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -45,7 +44,6 @@ from zscan.constraints.own import fingerprint
 from zscan.constraints.zero import at_zero
 from zscan.errors import ConstraintError, UnknownNameError, nearest
 from zscan.interpreter import interpreted
-from zscan.kernels._blocks import point_by_point
 from zscan.limits import load
 from zscan.models import Model, ModelType, load_model
 from zscan.models.parameters import THEORY
@@ -53,9 +51,6 @@ from zscan.models.point import Prediction
 from zscan.precision import as_float64, in_float64
 from zscan.references import PAPER
 
-# Points of a block where each has its own parameters: what a likelihood computes on the way fits
-# into a cache
-_BLOCK = 4096
 # Up to here delta chi2, of up to the eighth power in couplings, is representable at all masses
 _LARGEST = 1e20
 
@@ -163,14 +158,6 @@ class Likelihood:
         `measured` takes the place of measured values, as arrays that broadcast against the
         parameters: toys. (The subtracted chi2 at zero coupling remains that of the real values.)
         Raises as `evaluate`."""
-        self.model.check(parameters)
-        arrays = as_float64(*parameters.values())
-        shape = jnp.broadcast_shapes(*(array.shape for array in arrays))
-        size = math.prod(shape)
-        flat = all(array.shape == shape or array.size == 1 for array in arrays)
-        if measured is None and flat and size > 2 * _BLOCK:
-            parts = (array.reshape(-1) for array in arrays)
-            return _flat_total(self, tuple(parameters), *parts).reshape(shape)
         return self.sum(self.terms_and_observables(parameters, (), measured)[0])[0]
 
     def sum(self, terms: Mapping[str, Term]) -> tuple[Array, Array]:
@@ -385,17 +372,6 @@ class Likelihood:
             return None
         model = [kind.__module__, kind.__qualname__, self.model.to_table()]
         return [model, self.constraints, self.observables, self.fingerprint()]
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _flat_total(likelihood: Likelihood, names: tuple[str, ...], *parts: Array) -> Array:
-    """`Likelihood.total` of points that each have their own parameters, or share them."""
-
-    def total(*parts: Array) -> Array:
-        parameters = dict(zip(names, parts, strict=True))
-        return likelihood.sum(likelihood.terms_and_observables(parameters, ())[0])[0]
-
-    return point_by_point(total, *parts, block=_BLOCK)
 
 
 def log_likelihood(

@@ -48,37 +48,6 @@ def test_blocks_under_vmap_join_their_points():
     np.testing.assert_array_equal(difference, x - y[1:])
 
 
-def test_point_by_point_has_the_derivatives_of_its_function():
-    """First and second ones, by parts of all points and by one that they share, and none of a part
-    that is not varied.
-    """
-    x, y = (jnp.asarray(RNG.uniform(1, 2, 50)) for _ in range(2))
-    a, other = jnp.asarray([0.7]), jnp.asarray([1.3])
-
-    def function(x, y, a, other):
-        return jnp.sin(a * x) * y**2 + other * jnp.log(x)
-
-    def blocked(x, y, a):
-        return _blocks.point_by_point(function, x, y, a, other, block=16)
-
-    def plain(x, y, a):
-        return function(x, y, a, other)
-
-    np.testing.assert_array_equal(jax.jit(blocked)(x, y, a), plain(x, y, a))
-
-    def everything(f):
-        def total(x, y, a):
-            return jnp.sum(f(x, y, a) ** 2)
-
-        return jax.jit(
-            lambda *parts: (jax.grad(total, (0, 1, 2))(*parts), jax.hessian(total, 2)(*parts))
-        )
-
-    found, expected = (jax.tree.leaves(everything(f)(x, y, a)) for f in (blocked, plain))
-    for one, two in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-13)
-
-
 def test_what_is_stored_is_the_same():
     values = jnp.asarray([jnp.nan, -0.0, jnp.inf, *RNG.normal(size=300)])
     np.testing.assert_array_equal(jax.jit(_blocks.stored)(values), values)

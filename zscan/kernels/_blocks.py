@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
-from jax.custom_derivatives import SymbolicZero
 
 # Points of one launch on an accelerator: a scan of 1e6-point tiles has no loop over points
 _LAUNCH = 2**20
@@ -54,55 +53,6 @@ def in_blocks(
         return jax.tree.map(apart, found), jax.tree.map(lambda _: True, found)
 
     return blocked
-
-
-def point_by_point(function: Callable[..., Array], *parts: Array, block: int) -> Array:
-    """function(*parts), of shape (n,), for parts of shape (n,) or (1,), by blocks on a CPU.
-
-    Points must not mix in `function`. Its derivative is taken in the blocks too, so that neither
-    direction keeps what lies between for more than a block: reverse mode over all points at once is
-    bound by memory, not by arithmetic."""
-
-    def values(*parts: Array) -> Array:
-        return jnp.broadcast_to(function(*parts), (max(part.size for part in parts),))
-
-    if jax.default_backend() != "cpu":
-        return values(*parts)
-
-    @jax.custom_jvp
-    def blocked(*parts: Array) -> Array:
-        return cast("Array", _by_blocks(values, block, parts))
-
-    def tangents_of(primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-        live = [i for i, tangent in enumerate(tangents) if not isinstance(tangent, SymbolicZero)]
-
-        def value_and_slopes(*parts: Array) -> tuple[Array, ...]:
-            size = max(part.size for part in parts)
-
-            def of_live(*some: Array) -> Array:
-                every = list(parts)
-                for i, part in zip(live, some, strict=True):
-                    every[i] = part
-                return values(*every)
-
-            some = (jnp.broadcast_to(parts[i], (size,)) for i in live)
-            value, pullback = jax.vjp(of_live, *some)
-            return (value, *pullback(jnp.ones_like(value)))
-
-        @jax.custom_jvp
-        def slopes(*parts: Array) -> tuple[Array, ...]:
-            return cast("tuple[Array, ...]", _by_blocks(value_and_slopes, block, parts))
-
-        @slopes.defjvp
-        def second(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Any, Any]:
-            return jax.jvp(value_and_slopes, primals, tangents)
-
-        value, *rows = slopes(*primals)
-        steps = [row * tangents[i] for i, row in zip(live, rows, strict=True)]
-        return value, sum(steps, jnp.zeros_like(value))
-
-    blocked.defjvp(tangents_of, symbolic_zeros=True)
-    return blocked(*parts)
 
 
 def stored(values: Array) -> Array:
