@@ -111,8 +111,9 @@ class _Translation:
             raise Untranslatable(f"no counterpart of {name!r}")
         parameters = _parameters(name, params)
         step = Step(name, parameters, tuple(takes), ())
-        key = (name, repr(parameters), step.takes)
-        if key in self.known and not _holds_programs(parameters):
+        # What is computed already is not computed again; functions are not compared
+        key = None if _holds_programs(parameters) else (name, repr(parameters), step.takes)
+        if key in self.known:
             return [self.known[key]]
         constant = all(number in self.constants for number in takes)
         if constant and sum(int(np.prod(shape)) for shape in shapes) <= _FOLDED:
@@ -120,7 +121,7 @@ class _Translation:
             return [self.constant(item) for item in (found if type(found) is tuple else (found,))]
         gives = [self.new() for _ in shapes]
         self.steps.append(Step(name, parameters, step.takes, tuple(gives)))
-        if len(gives) == 1:
+        if key is not None and len(gives) == 1:
             self.known[key] = gives[0]
         return gives
 
@@ -136,7 +137,11 @@ def _of_this_platform(platforms: Any) -> int:
 
 
 def _holds_programs(parameters: Any) -> bool:
-    return any(isinstance(item, (Program, list)) for item in parameters.values())
+    return any(
+        isinstance(part, Program)
+        for item in parameters.values()
+        for part in (item if isinstance(item, list) else [item])
+    )
 
 
 def _parameters(name: str, params: Any) -> dict[str, Any]:
