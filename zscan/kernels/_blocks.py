@@ -131,18 +131,16 @@ def _running_count(marks: Array) -> tuple[Array, Array]:
 def _by_blocks(
     function: Callable[..., Any], block: int, parts: tuple[Array, ...], kept: bool = False
 ) -> Any:
-    """Parts of one point are the same for all blocks. `kept`: what goes in and comes out is stored
-    (see `stored`) where there is no loop, which would do so.
+    """`kept`: what goes in and comes out is stored (see `stored`) where there is no loop, which
+    would do so.
     """
-    size = max(part.shape[-1] for part in parts)
+    size = parts[0].shape[-1]
     if size <= 2 * block:
         if kept:
             return jax.tree.map(stored, function(*map(stored, parts)))
         return function(*parts)
 
     def cut(part: Array, start: Array | int) -> Array:
-        if part.shape[-1] == 1:
-            return part
         return lax.dynamic_slice_in_dim(part, start, block, axis=-1)
 
     shapes = jax.eval_shape(lambda *parts: function(*(cut(part, 0) for part in parts)), *parts)
