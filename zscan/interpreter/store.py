@@ -23,8 +23,10 @@ import numpy as np
 
 import zscan
 from zscan import compilation
+from zscan.errors import StorageError
 from zscan.interpreter.operations import OPERATIONS
 from zscan.interpreter.program import Program, Step
+from zscan.results.files import new_file
 
 _FORMAT = 1
 _MOST = 200  # files; the oldest go
@@ -67,16 +69,13 @@ def write(path: Path, program: Program, names: Sequence[str]) -> None:
     for dtype in {array.dtype.str for array in constants}:
         parts = [array.ravel() for array in constants if array.dtype.str == dtype]
         arrays[f"values{dtype}"] = np.concatenate(parts)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with suppress(OSError):
+    with suppress(OSError, StorageError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
-            os.replace(temporary, path)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with (
+            new_file(path, sum(array.nbytes for array in arrays.values())) as temporary,
+            open(temporary, "wb") as file,
+        ):
+            np.savez(file, allow_pickle=False, **arrays)
         kept = sorted(path.parent.glob("*.npz"), key=lambda item: item.stat().st_mtime)
         for old in kept[:-_MOST]:
             old.unlink(missing_ok=True)
