@@ -32,6 +32,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from common import EIGHT
 from jax import Array, lax
 
 import zscan
@@ -45,16 +46,6 @@ COUNTED = 512  # points of the program whose operations are counted
 STEPS = 512  # multiply-adds of each number in the chain that measures arithmetic
 MODEL = "B-3Lmu"
 FLAVOUR = {"g_sb": 1e-9, "g_sd": 1e-13, "g_bd": 1e-10}  # so that no constraint is without effect
-SCAN = [
-    "delta_a_mu",
-    "trident_ccfr",
-    "trident_nutev",
-    "borexino",
-    "texono",
-    "lsnd_nue",
-    "electron_g2_rb",
-    "electron_g2_cs",
-]
 Record = dict[str, Any]
 
 
@@ -147,7 +138,7 @@ def scan_spec(count: int) -> ScanSpec:
         "format": 1,
         "name": "gpu",
         "model": MODEL,
-        "constraints": SCAN,
+        "constraints": EIGHT,
         "axis": {
             "m_X": {"min": 1e-3, "max": 2.0, "num": masses, "scale": "log"},
             "g_X": {"min": 1e-6, "max": 1e-1, "num": couplings, "scale": "log"},

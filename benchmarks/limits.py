@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from common import cpu
 from gpu import roofs
 from jax import Array, lax
 
@@ -33,20 +33,8 @@ import zscan
 from zscan.optimise import minimise
 from zscan.scans.spec import load_card
 
-REPEATS = 5
 CARDS = Path(__file__).resolve().parents[1] / "scans"
 Record = dict[str, Any]
-
-
-def cpu(call: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median CPU time [s] of `call`, whose arrays are waited for; the first call is not counted."""
-    jax.block_until_ready(call())
-    found = []
-    for _ in range(repeats):
-        start = time.process_time()
-        jax.block_until_ready(call())
-        found.append(time.process_time() - start)
-    return statistics.median(found)
 
 
 def transcendentals() -> float:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import rk as rk_benchmark
+from common import cpu
 from scipy.integrate import quad
 
 import zscan
@@ -39,7 +39,6 @@ from zscan.kernels.couplings import Couplings
 from zscan.limits import excluded_couplings, load, signal_strengths
 from zscan.models import Model, couplings
 
-REPEATS = 5
 ENERGY = 0.862e-3  # GeV, the 7Be line
 # GeV, from the threshold (arXiv:1707.09279) to the largest recoil
 WINDOW = (0.19e-3, 2 * ENERGY**2 / (M_E.value + 2 * ENERGY))
@@ -61,16 +60,6 @@ class Line:
     deviation: float
     peer_points: int
     note: str = ""
-
-
-def cpu(call: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median CPU time of a call, whose arrays are waited for."""
-    found = []
-    for _ in range(repeats):
-        start = time.process_time()
-        jax.block_until_ready(call())
-        found.append(time.process_time() - start)
-    return statistics.median(found)
 
 
 def each(function: Callable[..., float], *columns: np.ndarray) -> tuple[np.ndarray, float]:

@@ -28,6 +28,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from common import EIGHT
 from jax import Array
 
 import zscan
@@ -51,17 +52,7 @@ KERNELS: dict[str, Callable[[Array, Array], Array]] = {
     "trident_ccfr": lambda m_X, g_X: trident.cross_section_ratio(m_X, g_X, 0.0, g_X),
     "borexino": lambda m_X, g_X: borexino.rate_ratio(m_X, 0.01 * g_X, 0.01 * g_X, 0.0, g_X, -g_X),
 }
-LIGHT = [
-    "delta_a_mu",
-    "trident_ccfr",
-    "trident_nutev",
-    "borexino",
-    "texono",
-    "lsnd_nue",
-    "electron_g2_rb",
-    "electron_g2_cs",
-]
-LARGE = {"light": LIGHT, "heavy": [*LIGHT[:5], "electron_g2_rb", "coherent", "r_k"]}
+LARGE = {"light": EIGHT, "heavy": [*EIGHT[:5], "electron_g2_rb", "coherent", "r_k"]}
 LARGE_EXTENT = 10_000
 PIECE = 1 << 24  # bytes
 REPEATS = 5
